@@ -399,10 +399,14 @@ def check(samples: np.ndarray, *, name: str = "samples", allow_silence: bool = F
 
     Examples
     --------
-    >>> import numpy as np >>> check(np.array([0.0, 0.5])).dtype dtype('float32') >>> check(np.array([0.0,
-    3.0])) Traceback (most recent call last): ... asrlib.errors.AudioError: samples reach 3, outside [-1, 1].
-    If they are 16-bit integers stored as floats, divide by 32768; if they are louder than full scale, use
-    audio.peak_limit.
+    >>> import numpy as np
+    >>> check(np.array([0.0, 0.5])).dtype
+    dtype('float32')
+    >>> check(np.array([0.0, 3.0]))
+    Traceback (most recent call last):
+    ...
+    asrlib.errors.AudioError: samples reach 3, outside [-1, 1]. If they are 16-bit integers stored as floats,
+    divide by 32768; if they are louder than full scale, use audio.peak_limit.
 
     Lesson: 00
     """
