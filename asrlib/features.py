@@ -2,7 +2,9 @@
 
 Every function takes one recording ``(n_samples,)`` or a batch ``(batch, n_samples)`` and one
 `FeatureConfig`, and gives float32 with time before frequency. Frames, mel bands and cosine transform follow
-librosa's conventions, so the numbers are librosa's; only the logarithm is the natural one.
+librosa's conventions, so the numbers are librosa's; only the logarithm is the natural one. As in librosa, the
+Fourier transform runs in double precision: in single precision a loud band would drown bands 60 dB below it
+in rounding errors.
 """
 
 from __future__ import annotations
@@ -40,8 +42,10 @@ _MEL_SCALES = ("slaney", "htk")
 _KINDS = ("log_mel", "mfcc")
 _NORMALIZATIONS = ("none", "mean", "utterance")
 
-# Frames and spectra of one chunk stay in a core's cache: faster than one large pass, and memory stays bounded.
-_CHUNK_VALUES = 64 * 1024
+# Frames and spectra of one chunk stay in a core's cache: faster than one large pass, and memory is bounded.
+_CHUNK_VALUES = 128 * 1024
+# OpenBLAS spreads larger products over threads. On a busy machine those wait for each other for milliseconds.
+_ONE_THREAD_PRODUCT = 4 * 65536
 
 
 @dataclasses.dataclass(frozen=True)
@@ -192,7 +196,9 @@ class FeatureConfig:
             value = getattr(self, name)
             if name == "f_max" and value is None:
                 continue
-            if isinstance(value, bool) or not isinstance(value, int | float | np.number) or not math.isfinite(value):
+            if isinstance(value, bool) or not isinstance(value, int | float | np.number):
+                raise ValueError(f"{name} is {value!r}; it must be a number.")
+            if not math.isfinite(value):
                 raise ValueError(f"{name} is {value!r}; it must be a finite number.")
             object.__setattr__(self, name, float(value))
         if not isinstance(self.center, bool | np.bool_):
@@ -207,8 +213,9 @@ class FeatureConfig:
             "normalization": _NORMALIZATIONS,
         }
         for name, allowed in choices.items():
-            if getattr(self, name) not in allowed:
-                raise ValueError(f"{name} is {getattr(self, name)!r}; it must be one of {', '.join(allowed)}.")
+            value = getattr(self, name)
+            if value not in allowed:
+                raise ValueError(f"{name} is {value!r}; it must be one of {', '.join(allowed)}.")
 
     def _check_frames(self) -> None:
         if self.n_fft < 2:
@@ -219,16 +226,17 @@ class FeatureConfig:
                 f"least one sample at {self.sample_rate} Hz."
             )
         if self.window_length > self.n_fft:
+            enough = scipy.fft.next_fast_len(self.window_length, True)
             raise ValueError(
-                f"The window of {self.window_seconds} s holds {self.window_length} samples at {self.sample_rate} "
-                f"Hz, more than n_fft={self.n_fft}. Take n_fft={scipy.fft.next_fast_len(self.window_length, True)} "
-                "or more, or a shorter window."
+                f"The window of {self.window_seconds} s holds {self.window_length} samples at "
+                f"{self.sample_rate} Hz, more than n_fft={self.n_fft}. Take n_fft={enough} or more, or a "
+                "shorter window."
             )
         if not 0 <= self.preemphasis < 1:
             raise ValueError(f"preemphasis is {self.preemphasis}; it must be from 0 (off) to below 1.")
         # Below float32's smallest normal number the floor itself would round to zero.
         if self.log_floor < np.finfo(np.float32).tiny:
-            raise ValueError(f"log_floor is {self.log_floor}; it must be a power above 1.2e-38, such as 1e-10.")
+            raise ValueError(f"log_floor is {self.log_floor}; it must be above 1.2e-38, for example 1e-10.")
 
     def _check_frequencies(self) -> None:
         nyquist = self.sample_rate / 2
@@ -238,7 +246,9 @@ class FeatureConfig:
                 "Lower f_max, or leave it None to take half the sample rate."
             )
         if not 0 <= self.f_min < self.top_frequency:
-            raise ValueError(f"f_min={self.f_min} Hz must be at least 0 and below the upper edge, {self.top_frequency} Hz.")
+            raise ValueError(
+                f"f_min={self.f_min} Hz must be at least 0 and below the upper edge, {self.top_frequency} Hz."
+            )
         if self.n_mfcc > self.n_mels:
             raise ValueError(
                 f"n_mfcc={self.n_mfcc} coefficients cannot come from n_mels={self.n_mels} bands. "
@@ -320,11 +330,7 @@ def power_spectrogram(samples: np.ndarray, config: FeatureConfig | None = None) 
     Lesson: 03
     """
     config = config or FeatureConfig()
-
-    def add_parts(squares: np.ndarray) -> np.ndarray:
-        return squares[:, 0::2] + squares[:, 1::2]
-
-    return _in_chunks(samples, config, add_parts, config.n_bins)
+    return _in_chunks(samples, config, lambda power: power, config.n_bins)
 
 
 def mel_filterbank(config: FeatureConfig | None = None) -> np.ndarray:
@@ -396,7 +402,7 @@ def log_mel(samples: np.ndarray, config: FeatureConfig | None = None) -> np.ndar
     Lesson: 03
     """
     config = config or FeatureConfig()
-    return _in_chunks(samples, config, _log_mel_of_squares(config), config.n_mels)
+    return _in_chunks(samples, config, _log_mel_of_power(config), config.n_mels)
 
 
 def mfcc(samples: np.ndarray, config: FeatureConfig | None = None) -> np.ndarray:
@@ -436,11 +442,11 @@ def mfcc(samples: np.ndarray, config: FeatureConfig | None = None) -> np.ndarray
     Lesson: 03
     """
     config = config or FeatureConfig()
-    log_mel_of_squares = _log_mel_of_squares(config)
+    log_mel_of_power = _log_mel_of_power(config)
     cosines = _cosines(config.n_mels, config.n_mfcc)
 
-    def cepstrum(squares: np.ndarray) -> np.ndarray:
-        return log_mel_of_squares(squares) @ cosines
+    def cepstrum(power: np.ndarray) -> np.ndarray:
+        return _product(log_mel_of_power(power), cosines)
 
     return _in_chunks(samples, config, cepstrum, config.n_mfcc)
 
@@ -493,11 +499,15 @@ def cmvn(features: np.ndarray, kind: str = "utterance", *, mask: np.ndarray | No
         )
     if kind == "none":
         return features
-    weights = _frame_weights(features, mask)
-    centred = features - (features * weights).sum(axis=-2, keepdims=True)
+    counted = _counted_frames(features, mask)
+    # Sums in double precision: the mean of equal values is then exactly that value.
+    count = counted.sum(axis=-2, keepdims=True, dtype=np.float64)
+    mean = (features * counted).sum(axis=-2, keepdims=True, dtype=np.float64) / count
+    centred = features - mean.astype(np.float32)
     if kind == "mean":
         return centred
-    deviation = np.sqrt((centred * centred * weights).sum(axis=-2, keepdims=True))
+    squares = np.square(centred) * counted
+    deviation = np.sqrt(squares.sum(axis=-2, keepdims=True, dtype=np.float64) / count).astype(np.float32)
     # A coefficient that hardly varies is left hardly varying: no division by rounding errors.
     return centred / np.where(deviation < 1e-4, np.float32(1), deviation)
 
@@ -540,18 +550,19 @@ def _checked(samples: np.ndarray, config: FeatureConfig) -> np.ndarray:
         raise AudioError(f"Samples have shape {samples.shape}; expected (n_samples,) or (batch, n_samples).")
     if not np.issubdtype(samples.dtype, np.floating):
         raise AudioError(
-            f"Samples are {samples.dtype}; expected float values in [-1, 1]. asrlib.audio.load gives such values."
+            f"Samples are {samples.dtype}; expected float values in [-1, 1]. asrlib.audio.load gives them."
         )
     n_samples = samples.shape[-1]
     if config.n_frames(n_samples) == 0 or samples.shape[0] == 0:
+        rate = config.sample_rate
         raise AudioError(
-            f"Samples have shape {samples.shape}: {n_samples / config.sample_rate:.4f} s at {config.sample_rate} Hz, "
-            f"which is shorter than one frame of {config.n_fft} samples, {config.n_fft / config.sample_rate:.4f} s. "
-            "Use a longer recording, a smaller n_fft, or center=True."
+            f"Samples have shape {samples.shape}: {n_samples / rate:.4f} s at {rate} Hz, shorter than "
+            f"one frame of {config.n_fft} samples, {config.n_fft / rate:.4f} s. Use a longer recording, a "
+            "smaller n_fft, or center=True."
         )
     samples = samples.astype(np.float32, copy=False)
     if not np.isfinite(samples).all():
-        raise AudioError("Samples contain NaN or infinite values. Look at how they were computed or recorded.")
+        raise AudioError("Samples contain NaN or infinite values. Check how they were computed or recorded.")
     return samples
 
 
@@ -564,11 +575,7 @@ def _preemphasised(samples: np.ndarray, coefficient: float) -> np.ndarray:
 def _in_chunks(
     samples: np.ndarray, config: FeatureConfig, transform: Callable[[np.ndarray], np.ndarray], width: int
 ) -> np.ndarray:
-    """Frame, window and Fourier-transform a chunk at a time, and collect what `transform` makes of each.
-
-    `transform` receives the squared spectrum of each frame as one row (re0², im0², re1², im1², …): adding the
-    two parts can then be left to a matrix product that has to run anyway.
-    """
+    """Frame, window and Fourier-transform a chunk at a time; collect what `transform` makes of each power."""
     samples = _checked(samples, config)
     if config.preemphasis:
         samples = _preemphasised(samples, config.preemphasis)
@@ -577,57 +584,70 @@ def _in_chunks(
     n_clips, n_frames, n_fft = batch.shape
     result = np.empty((n_clips, n_frames, width), np.float32)
 
-    rows = max(1, _CHUNK_VALUES // n_fft)
-    clips_per_chunk = min(n_clips, max(1, rows // n_frames))
-    frames_per_chunk = min(n_frames, rows)
-    shape, start = _window(config.window, config.window_length), (n_fft - config.window_length) // 2
+    frames_per_chunk = min(n_frames, max(1, _CHUNK_VALUES // n_fft))
+    clips_per_chunk = min(n_clips, max(1, _CHUNK_VALUES // n_fft // n_frames))
+    window = _window(config.window, config.window_length)
+    start = (n_fft - config.window_length) // 2
     under_window = slice(start, start + config.window_length)
     # Only the part under the window is ever written, so the zeros around it stay.
-    buffer = np.zeros((clips_per_chunk, frames_per_chunk, n_fft), np.float32)
+    buffer = np.zeros((clips_per_chunk, frames_per_chunk, n_fft))
     for clip in range(0, n_clips, clips_per_chunk):
         for first in range(0, n_frames, frames_per_chunk):
             chunk = batch[clip : clip + clips_per_chunk, first : first + frames_per_chunk]
             windowed = buffer[: chunk.shape[0], : chunk.shape[1]]
-            np.multiply(chunk[..., under_window], shape, out=windowed[..., under_window])
-            spectrum = scipy.fft.rfft(windowed, axis=-1).view(np.float32)
-            squares = np.square(spectrum, out=spectrum).reshape(-1, spectrum.shape[-1])
-            made = transform(squares).reshape(*chunk.shape[:2], width)
+            np.multiply(chunk[..., under_window], window, out=windowed[..., under_window])
+            power = _power(scipy.fft.rfft(windowed, axis=-1)).reshape(-1, config.n_bins)
+            made = transform(power).reshape(*chunk.shape[:2], width)
             result[clip : clip + clips_per_chunk, first : first + frames_per_chunk] = made
     return result if frames.ndim == 3 else result[0]
 
 
-def _log_mel_of_squares(config: FeatureConfig) -> Callable[[np.ndarray], np.ndarray]:
-    """Give the step from squared real and imaginary parts to the log of the mel power."""
-    # Each weight stands twice, for the real and the imaginary part: the product adds them up.
-    weights = np.repeat(mel_filterbank(config), 2, axis=1).T
+def _power(spectrum: np.ndarray) -> np.ndarray:
+    """Give the squared magnitude in single precision: after the transform that is precise enough."""
+    parts = spectrum.astype(np.complex64).view(np.float32)
+    np.square(parts, out=parts)
+    return parts[..., 0::2] + parts[..., 1::2]
+
+
+def _product(rows: np.ndarray, matrix: np.ndarray) -> np.ndarray:
+    """Multiply rows by a matrix in groups that are each too small for a matrix library to start threads."""
+    size = max(8, _ONE_THREAD_PRODUCT // matrix.size)
+    whole = len(rows) // size * size
+    groups = rows[:whole].reshape(-1, size, rows.shape[1]) @ matrix
+    groups = groups.reshape(whole, matrix.shape[1])
+    return groups if whole == len(rows) else np.concatenate([groups, rows[whole:] @ matrix])
+
+
+def _log_mel_of_power(config: FeatureConfig) -> Callable[[np.ndarray], np.ndarray]:
+    """Give the step from the power of the bins to the log of the power of the mel bands."""
+    weights = mel_filterbank(config).T
     floor = np.float32(config.log_floor)
 
-    def apply(squares: np.ndarray) -> np.ndarray:
-        power = squares @ weights
-        np.maximum(power, floor, out=power)
-        return np.log(power, out=power)
+    def apply(power: np.ndarray) -> np.ndarray:
+        mel_power = _product(power, weights)
+        np.maximum(mel_power, floor, out=mel_power)
+        return np.log(mel_power, out=mel_power)
 
     return apply
 
 
-def _frame_weights(features: np.ndarray, mask: np.ndarray | None) -> np.ndarray:
-    """Give the weight of each frame in a mean over time, shape (..., n_frames, 1)."""
+def _counted_frames(features: np.ndarray, mask: np.ndarray | None) -> np.ndarray:
+    """Give 1 for each frame that counts in the mean over time, else 0, in shape (..., n_frames, 1)."""
     if mask is None:
-        return np.full((features.shape[-2], 1), 1 / features.shape[-2], np.float32)
+        return np.ones((features.shape[-2], 1), np.float32)
     mask = np.asarray(mask, bool)
     if mask.shape != features.shape[:-1]:
-        raise ValueError(f"The mask has shape {mask.shape}; the features' frames have shape {features.shape[:-1]}.")
-    counts = mask.sum(axis=-1, keepdims=True)
-    if not counts.all():
+        raise ValueError(f"The mask has shape {mask.shape}; the features need {features.shape[:-1]}.")
+    if not mask.any(axis=-1).all():
         raise ValueError("The mask leaves a recording without any frame. Mark at least one frame of each.")
-    return (mask / counts).astype(np.float32)[..., np.newaxis]
+    return mask.astype(np.float32)[..., np.newaxis]
 
 
 @functools.lru_cache(maxsize=32)
 def _window(name: str, length: int) -> np.ndarray:
     angles = 2 * np.pi * np.arange(length) / length
     terms = [(-1) ** k * a * np.cos(k * angles) for k, a in enumerate(_COSINE_WINDOWS[name])]
-    return _read_only(np.sum(terms, axis=0))
+    return _read_only(np.sum(terms, axis=0), np.float64)
 
 
 @functools.lru_cache(maxsize=32)
@@ -656,8 +676,9 @@ def _check_no_empty_band(config: FeatureConfig) -> None:
     if empty.size:
         spacing = config.sample_rate / config.n_fft
         raise ValueError(
-            f"{empty.size} of {config.n_mels} mel bands (the first is band {empty[0]}) hold no frequency bin: bins are "
-            f"{spacing:.1f} Hz apart. Use a larger n_fft (now {config.n_fft}), fewer n_mels, or a wider f_min to f_max."
+            f"{empty.size} of {config.n_mels} mel bands (the first is band {empty[0]}) hold no frequency "
+            f"bin: bins are {spacing:.1f} Hz apart. Use a larger n_fft (now {config.n_fft}), fewer n_mels, "
+            "or a wider span from f_min to f_max."
         )
 
 
@@ -683,8 +704,8 @@ def _mel_to_hz(mel: np.ndarray, scale: str) -> np.ndarray:
     return np.where(mel < _SLANEY_KNEE_MEL, mel * _SLANEY_HZ_PER_MEL, logarithmic)
 
 
-def _read_only(array: np.ndarray) -> np.ndarray:
-    """Give contiguous float32 that callers of a cached function cannot change."""
-    array = np.ascontiguousarray(array, np.float32)
+def _read_only(array: np.ndarray, dtype: type = np.float32) -> np.ndarray:
+    """Give a contiguous array that callers of a cached function cannot change."""
+    array = np.ascontiguousarray(array, dtype)
     array.setflags(write=False)
     return array

