@@ -328,12 +328,12 @@ def test_bad_sources_are_refused_with_help(source, message):
 
 @pytest.mark.parametrize("rate", [0, -16_000, 16, 10**9, 16_000.5, "16000", True, None, math.nan, math.inf])
 def test_absurd_rates_are_refused(rate):
-    with pytest.raises(AudioError, match="sample_rate=.*came"):
+    with pytest.raises(AudioError, match=r"sample_rate=.*came"):
         audio.load(tone(), sample_rate=rate)
     if rate is not None:
-        with pytest.raises(AudioError, match="source_rate=.*came"):
+        with pytest.raises(AudioError, match=r"source_rate=.*came"):
             audio.load(tone(), source_rate=rate)
-    with pytest.raises(AudioError, match="sample_rate=.*came"):
+    with pytest.raises(AudioError, match=r"sample_rate=.*came"):
         audio.play(tone(), sample_rate=rate)
 
 
