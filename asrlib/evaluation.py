@@ -546,7 +546,7 @@ def _checked_labels(recognizer: Predictor, dataset: SpeechDataset) -> tuple[str,
     if unknown:
         raise ValueError(
             f"The data set {dataset.name!r} has labels that the recogniser does not know: {unknown[:5]}. "
-            f"It knows {list(labels)}. Choose clips it was made for, for example with dataset.where(label=...)."
+            f"It knows {list(labels)}. Choose clips it was made for, such as dataset.where(label=[...])."
         )
     return labels
 

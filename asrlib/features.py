@@ -167,6 +167,16 @@ class FeatureConfig:
         first = 0 if self.center else self.n_fft / 2
         return (first + np.arange(n_frames) * self.hop_length) / self.sample_rate
 
+    def band_frequencies(self) -> np.ndarray:
+        """Give the frequency in Hz at which each mel band peaks, shape (n_mels,).
+
+        Examples
+        --------
+        >>> FeatureConfig().band_frequencies()[[0, -1]].round().tolist()
+        [93.0, 7419.0]
+        """
+        return _band_edges(self.n_mels, self.f_min, self.top_frequency, self.mel_scale)[1:-1]
+
     def to_dict(self) -> dict[str, Any]:
         """Give the settings as a dictionary of plain values, fit for JSON."""
         return dataclasses.asdict(self)
@@ -661,13 +671,18 @@ def _filterbank(
     sample_rate: int, n_fft: int, n_mels: int, f_min: float, f_max: float, mel_scale: str
 ) -> np.ndarray:
     bins = np.arange(n_fft // 2 + 1) * sample_rate / n_fft
-    mels = np.linspace(_hz_to_mel(f_min, mel_scale), _hz_to_mel(f_max, mel_scale), n_mels + 2)
-    edges = _mel_to_hz(mels, mel_scale)
+    edges = _band_edges(n_mels, f_min, f_max, mel_scale)
     left, peak, right = edges[:-2, np.newaxis], edges[1:-1, np.newaxis], edges[2:, np.newaxis]
     rising = (bins - left) / (peak - left)
     falling = (right - bins) / (right - peak)
     triangles = np.maximum(0, np.minimum(rising, falling))
     return _read_only(triangles * 2 / (right - left))
+
+
+def _band_edges(n_mels: int, f_min: float, f_max: float, mel_scale: str) -> np.ndarray:
+    """Give n_mels + 2 frequencies in equal steps of mel; band i reaches from edge i to edge i + 2."""
+    mels = np.linspace(_hz_to_mel(f_min, mel_scale), _hz_to_mel(f_max, mel_scale), n_mels + 2)
+    return _mel_to_hz(mels, mel_scale)
 
 
 def _check_no_empty_band(config: FeatureConfig) -> None:

@@ -108,6 +108,11 @@ def test_filterbank_equals_librosa(mel_scale, n_mels):
     np.testing.assert_allclose(mel_filterbank(config), expected, atol=1e-7, rtol=1e-5)
 
 
+def test_bands_peak_at_their_frequencies():
+    config = FeatureConfig(n_fft=16_000, n_mels=30)  # bins 1 Hz apart
+    np.testing.assert_allclose(mel_filterbank(config).argmax(axis=1), config.band_frequencies(), atol=0.5)
+
+
 def test_filterbank_is_cached_and_cannot_be_changed():
     assert mel_filterbank(FeatureConfig()) is mel_filterbank(FeatureConfig(kind="mfcc"))
     with pytest.raises(ValueError, match="read-only"):

@@ -1,0 +1,793 @@
+"""Every figure of the course, one function each, one message each.
+
+A function draws into ``ax``, or into a figure of its own, and returns the axes. `alt_text` describes what was
+drawn in words. Colours are those of Okabe and Ito that keep a contrast of 3 on white and on black, so they
+stay apart for colour-blind readers and stay visible in every theme.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import matplotlib as mpl
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import FancyArrowPatch
+from matplotlib.ticker import MaxNLocator
+
+from asrlib.evaluation import NoiseRow, Row
+from asrlib.features import FeatureConfig
+
+__all__ = [
+    "COLORS",
+    "accuracy_by_group",
+    "accuracy_curve",
+    "alt_text",
+    "chain",
+    "confusion",
+    "history",
+    "log_mel",
+    "probabilities",
+    "style",
+    "waveform",
+]
+
+COLORS = {"blue": "#0072B2", "vermillion": "#D55E00", "green": "#009E73", "purple": "#CC79A7"}
+"""Okabe and Ito's colours that are visible on white and on black (https://jfly.uni-koeln.de/color/)."""
+
+_CYCLE = tuple(COLORS.values())
+_POWER_MAP = "magma"
+_TICK_HZ = (125, 250, 500, 1000, 2000, 4000, 8000, 16_000)
+_DIGITS = tuple("0123456789")
+
+
+@dataclass(frozen=True)
+class _Look:
+    face: str
+    ink: str
+    quiet: str
+
+
+# Text on the face it stands on: 16 on "light", 13 on "dark". No grey reaches 4.5 on white and on #111 at once;
+# 4.3 is the most there is, so only "clear" goes without a face of its own.
+_LOOKS = {
+    "light": _Look(face="#ffffff", ink="#222222", quiet="#8c8c8c"),
+    "dark": _Look(face="#111111", ink="#dddddd", quiet="#808080"),
+    "clear": _Look(face="none", ink="#797979", quiet="#797979"),
+}
+_current_look = _LOOKS["light"]
+_descriptions: weakref.WeakKeyDictionary[Axes | Figure, str] = weakref.WeakKeyDictionary()
+
+
+def style(theme: str = "light") -> None:
+    """Set the look of the figures of this module and of your own in the same notebook.
+
+    Parameters
+    ----------
+    theme : {"light", "dark", "clear"}
+        "light" draws on white and "dark" on near-black; both are readable wherever they are shown. "clear"
+        has no background and mid-grey text, which is readable, though fainter, on light and on dark pages.
+
+    Raises
+    ------
+    ValueError
+        When the theme is unknown.
+
+    Examples
+    --------
+    >>> style("light")
+
+    Lesson: 00
+    """
+    global _current_look
+    if theme not in _LOOKS:
+        raise ValueError(f"theme is {theme!r}; it must be one of {', '.join(_LOOKS)}.")
+    _current_look = _LOOKS[theme]
+    mpl.rcParams.update(_settings(_current_look))
+
+
+def alt_text(drawn: Axes | Figure) -> str:
+    """Describe a figure of this module in a sentence or two, for readers who cannot see it.
+
+    Parameters
+    ----------
+    drawn : Axes or Figure
+        What a function of this module returned.
+
+    Returns
+    -------
+    str
+        The description.
+
+    Raises
+    ------
+    ValueError
+        When no function of this module drew it.
+
+    Examples
+    --------
+    >>> alt_text(waveform(np.zeros(8000, np.float32) + 0.25))
+    'Waveform of 0.50 seconds; its largest amplitude is 0.25.'
+
+    Lesson: 00
+    """
+    description = _descriptions.get(drawn)
+    if description is None:
+        raise ValueError("There is no description of this figure: asrlib.plots did not draw it.")
+    return description
+
+
+def waveform(
+    samples: np.ndarray, *, sample_rate: int = 16_000, start_seconds: float = 0.0, ax: Axes | None = None
+) -> Axes:
+    """Draw a sound as its amplitude over time.
+
+    Parameters
+    ----------
+    samples : ndarray, shape (n_samples,)
+        Recording, in [-1, 1].
+    sample_rate : int
+        Samples per second.
+    start_seconds : float
+        Time of the first sample, in seconds.
+    ax : Axes, optional
+        Where to draw; a new figure when left out.
+
+    Returns
+    -------
+    Axes
+        What was drawn into.
+
+    Raises
+    ------
+    ValueError
+        When the samples are not one recording.
+
+    Examples
+    --------
+    >>> ax = waveform(np.zeros(16_000, np.float32))
+    >>> ax.get_xlabel()
+    'time (s)'
+
+    Lesson: 00
+    """
+    samples = _one(samples, "samples", ndim=1, shape="(n_samples,)")
+    ax = _prepared(ax, size=(7.0, 2.2))
+    seconds = start_seconds + np.arange(len(samples)) / sample_rate
+    ax.plot(seconds, samples, color=COLORS["blue"], linewidth=0.7)
+    peak = float(np.abs(samples).max())
+    ax.set_xlim(start_seconds, start_seconds + len(samples) / sample_rate)
+    ax.set_ylim(*(np.array([-1.08, 1.08]) * (peak or 1.0)))
+    ax.set_xlabel("time (s)")
+    ax.set_ylabel("amplitude")
+    length = len(samples) / sample_rate
+    _describe(ax, f"Waveform of {length:.2f} seconds; its largest amplitude is {peak:.2g}.")
+    return ax
+
+
+def log_mel(
+    features: np.ndarray,
+    *,
+    config: FeatureConfig | None = None,
+    colorbar: bool | None = None,
+    limits: tuple[float, float] | None = None,
+    ax: Axes | None = None,
+) -> Axes:
+    """Draw features as a picture: time to the right, frequency upwards, brighter where there is more power.
+
+    Parameters
+    ----------
+    features : ndarray, shape (n_frames, n_coefficients)
+        Of one recording, as `asrlib.features.extract` gives them.
+    config : FeatureConfig, optional
+        The configuration that made them; the defaults when left out. It places the axes.
+    colorbar : bool, optional
+        Whether to add the scale of the colours. Left out: only in a figure of its own.
+    limits : (float, float), optional
+        The values at the ends of the colours. Left out: the 5th percentile and the maximum.
+    ax : Axes, optional
+        Where to draw; a new figure when left out.
+
+    Returns
+    -------
+    Axes
+        What was drawn into.
+
+    Raises
+    ------
+    ValueError
+        When the features do not fit the configuration.
+
+    Examples
+    --------
+    >>> ax = log_mel(np.random.default_rng(0).normal(size=(97, 40)))
+    >>> ax.get_ylabel()
+    'frequency (Hz)'
+
+    Lesson: 00
+    """
+    config = config or FeatureConfig()
+    features = _one(features, "features", ndim=2, shape=f"(n_frames, {config.n_coefficients})")
+    if features.shape[1] != config.n_coefficients:
+        raise ValueError(
+            f"The features have {features.shape[1]} coefficients and the configuration says "
+            f"{config.n_coefficients}. Pass the configuration that made them."
+        )
+    colorbar = ax is None if colorbar is None else colorbar
+    ax = _prepared(ax, size=(7.0, 2.8))
+    times, half_hop = config.times(len(features)), config.hop_length / config.sample_rate / 2
+    low, high = limits or (float(np.percentile(features, 5)), float(features.max()))
+    image = ax.imshow(
+        features.T,
+        origin="lower",
+        aspect="auto",
+        interpolation="nearest",
+        cmap=_POWER_MAP,
+        vmin=low,
+        vmax=max(high, low + 1e-6),
+        extent=(times[0] - half_hop, times[-1] + half_hop, -0.5, features.shape[1] - 0.5),
+    )
+    ax.set_xlabel("time (s)")
+    _label_bands(ax, config)
+    if colorbar:
+        _add_colorbar(image, ax, "coefficient" if config.kind == "mfcc" else "ln power")
+    _describe(ax, _features_in_words(features, config))
+    return ax
+
+
+def probabilities(
+    probabilities: np.ndarray | Mapping[str, float],
+    *,
+    labels: Sequence[str] = _DIGITS,
+    ax: Axes | None = None,
+) -> Axes:
+    """Draw how sure the recogniser is of each label, the winner in colour.
+
+    Parameters
+    ----------
+    probabilities : ndarray, shape (n_labels,), or mapping of label to probability
+        From 0 to 1. A mapping brings its own labels.
+    labels : sequence of str
+        Names of the probabilities.
+    ax : Axes, optional
+        Where to draw; a new figure when left out.
+
+    Returns
+    -------
+    Axes
+        What was drawn into.
+
+    Raises
+    ------
+    ValueError
+        When the numbers do not fit the labels or are no probabilities.
+
+    Examples
+    --------
+    >>> ax = probabilities({"yes": 0.9, "no": 0.1})
+    >>> alt_text(ax)
+    'Bar chart of 2 probabilities. The highest is "yes" with 90 %, then "no" with 10 %.'
+
+    Lesson: 00
+    """
+    values, labels = _named_probabilities(probabilities, labels)
+    ax = _prepared(ax, size=(5.0, 2.8))
+    winner = int(values.argmax())
+    colors = [COLORS["vermillion"] if i == winner else _current_look.quiet for i in range(len(values))]
+    bars = ax.bar(range(len(values)), values, color=colors, width=0.72)
+    # Zero gets a line too: a label without a bar looks like a label without an answer.
+    ax.bar_label(
+        bars,
+        labels=[f"{100 * v:.0f} %" if i == winner else "" for i, v in enumerate(values)],
+        padding=2,
+        color=_current_look.ink,
+        fontweight="bold",
+    )
+    ax.set_xticks(range(len(values)), labels)
+    ax.tick_params(axis="x", length=0)
+    ax.get_xticklabels()[winner].set_fontweight("bold")
+    ax.set_ylim(0, 1.12)
+    ax.set_yticks([0, 0.5, 1])
+    ax.set_xlabel("word")
+    ax.set_ylabel("probability")
+    _describe(ax, _probabilities_in_words(values, labels))
+    return ax
+
+
+def chain(
+    samples: np.ndarray,
+    *,
+    features: np.ndarray,
+    probabilities: np.ndarray | Mapping[str, float],
+    config: FeatureConfig | None = None,
+    labels: Sequence[str] = _DIGITS,
+    text: str | None = None,
+    figure: Figure | None = None,
+) -> Figure:
+    """Draw the whole machine: sound, features, the network's answer, text.
+
+    Parameters
+    ----------
+    samples : ndarray, shape (n_samples,)
+        Recording, in [-1, 1], at ``config.sample_rate``.
+    features : ndarray, shape (n_frames, n_coefficients)
+        Its features.
+    probabilities : ndarray, shape (n_labels,), or mapping of label to probability
+        What the network gave.
+    config : FeatureConfig, optional
+        The configuration that made the features; the defaults when left out.
+    labels : sequence of str
+        Names of the probabilities.
+    text : str, optional
+        What the machine writes; the most probable label when left out.
+    figure : Figure, optional
+        Where to draw, after clearing it; a new figure when left out.
+
+    Returns
+    -------
+    Figure
+        Its axes are the waveform, the features, the probabilities and the text, in this order.
+
+    Raises
+    ------
+    ValueError
+        As in the functions for the single pictures.
+
+    Examples
+    --------
+    >>> from asrlib import features
+    >>> sound = np.random.default_rng(0).normal(0, 0.1, 8000).astype(np.float32)
+    >>> figure = chain(sound, features=features.log_mel(sound), probabilities=np.eye(10)[7])
+    >>> [axes.get_title(loc="left") for axes in figure.axes]
+    ['1  sound', '2  features', '3  network', '4  text']
+
+    Lesson: 00
+    """
+    config = config or FeatureConfig()
+    values, labels = _named_probabilities(probabilities, labels)
+    text = labels[int(values.argmax())] if text is None else text
+    with mpl.rc_context(_settings(_current_look)):
+        figure = _empty_figure(figure, size=(9.0, 4.2))
+        grid = figure.add_gridspec(
+            2,
+            3,
+            width_ratios=(3.2, 2.8, 1.2),
+            left=0.075,
+            right=0.985,
+            bottom=0.12,
+            top=0.92,
+            wspace=0.34,
+            hspace=0.5,
+        )
+        sound = figure.add_subplot(grid[0, 0])
+        picture = figure.add_subplot(grid[1, 0], sharex=sound)
+        bars, written = figure.add_subplot(grid[:, 1]), figure.add_subplot(grid[:, 2])
+        waveform(samples, sample_rate=config.sample_rate, ax=sound)
+        sound.set_xlabel("")
+        sound.tick_params(labelbottom=False)
+        log_mel(features, config=config, ax=picture)
+        picture.set_xlim(sound.get_xlim())
+        _named_bars(values, labels, bars)
+        _write(text, written)
+        for axes, title in zip(
+            (sound, picture, bars, written), ("1  sound", "2  features", "3  network", "4  text"), strict=True
+        ):
+            axes.set_title(title, loc="left")
+        _connect(figure, sound, picture, bars, written)
+    steps = " ".join(_descriptions[axes] for axes in (sound, picture, bars))
+    _describe(figure, f'The whole machine, from left to right. {steps} The machine writes "{text}".')
+    return figure
+
+
+def confusion(matrix: np.ndarray, *, labels: Sequence[str] = _DIGITS, ax: Axes | None = None) -> Axes:
+    """Draw a confusion matrix: one row for each word said, one column for each answer.
+
+    Parameters
+    ----------
+    matrix : ndarray of int, shape (n_labels, n_labels)
+        As `asrlib.evaluation.confusion_matrix` gives it.
+    labels : sequence of str
+        Names of rows and columns.
+    ax : Axes, optional
+        Where to draw; a new figure when left out.
+
+    Returns
+    -------
+    Axes
+        What was drawn into. The colour is the share of the row; the number is the count.
+
+    Raises
+    ------
+    ValueError
+        When the matrix does not fit the labels.
+
+    Examples
+    --------
+    >>> ax = confusion(np.array([[8, 2], [0, 9]]), labels=["yes", "no"])
+    >>> alt_text(ax)
+    'Confusion matrix of 19 answers, 17 of them right. Most frequent error: "yes" heard as "no", 2 times.'
+
+    Lesson: 07
+    """
+    matrix = _one(matrix, "matrix", ndim=2, shape=f"({len(labels)}, {len(labels)})")
+    if matrix.shape != (len(labels), len(labels)):
+        raise ValueError(
+            f"The matrix has shape {matrix.shape}; {len(labels)} labels need as many rows and columns."
+        )
+    ax = _prepared(ax, size=(4.6, 4.4))
+    shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
+    ax.imshow(shares, cmap="Blues", vmin=0, vmax=1, aspect="equal")
+    for (row, column), count in np.ndenumerate(matrix):
+        if count:
+            ink = "#ffffff" if shares[row, column] > 0.55 else "#111111"
+            weight = "normal" if row == column else "bold"
+            ax.text(
+                column, row, f"{count:d}", ha="center", va="center", color=ink, fontsize=8, fontweight=weight
+            )
+    ax.set_xticks(range(len(labels)), labels)
+    ax.set_yticks(range(len(labels)), labels)
+    ax.tick_params(length=0)
+    ax.set_xlabel("answered")
+    ax.set_ylabel("said")
+    _describe(ax, _confusion_in_words(matrix, labels))
+    return ax
+
+
+def accuracy_curve(
+    rows: Sequence[NoiseRow],
+    *,
+    label: str | None = None,
+    chance: float | None = None,
+    color: str | None = None,
+    ax: Axes | None = None,
+) -> Axes:
+    """Draw the accuracy over the signal-to-noise ratio, with its intervals.
+
+    Parameters
+    ----------
+    rows : sequence of NoiseRow
+        As `asrlib.evaluation.accuracy_against_snr` gives them. Infinity stands apart, at the right.
+    label : str, optional
+        Name of the curve, for a legend. Call again with ``ax`` to compare.
+    chance : float, optional
+        Accuracy of guessing, from 0 to 1, drawn as a line.
+    color : str, optional
+        Left out: the next colour of the cycle.
+    ax : Axes, optional
+        Where to draw; a new figure when left out.
+
+    Returns
+    -------
+    Axes
+        What was drawn into.
+
+    Raises
+    ------
+    ValueError
+        When there is no row.
+
+    Examples
+    --------
+    >>> from asrlib.evaluation import NoiseRow, wilson_interval
+    >>> rows = [NoiseRow(f"{db} dB", 100, right, wilson_interval(right, 100), db) for db, right in [(0, 60), (20, 95)]]
+    >>> alt_text(accuracy_curve(rows))
+    'Accuracy against signal-to-noise ratio: 0 dB 60.0 %, 20 dB 95.0 %.'
+
+    Lesson: 07
+    """
+    if len(rows) == 0:
+        raise ValueError("There is no row to draw. Pass what accuracy_against_snr gave.")
+    rows = sorted(rows, key=lambda row: row.snr_db)
+    ax = _prepared(ax, size=(5.6, 3.2))
+    finite = [row.snr_db for row in rows if np.isfinite(row.snr_db)]
+    # Room for "no noise" one and a half steps to the right of the highest ratio.
+    step = (finite[-1] - finite[0]) / (len(finite) - 1) if len(finite) > 1 else 5.0
+    beyond = (finite[-1] if finite else 0.0) + 1.5 * step
+    at = np.array([row.snr_db if np.isfinite(row.snr_db) else beyond for row in rows], float)
+    percent = np.array([100 * row.accuracy for row in rows])
+    bounds = 100 * np.array([row.interval for row in rows])
+    color = color or _CYCLE[len(ax.containers) % len(_CYCLE)]
+    reach = np.maximum(0, np.stack([percent - bounds[:, 0], bounds[:, 1] - percent]))
+    ax.errorbar(at, percent, yerr=reach, fmt="none", ecolor=color, elinewidth=1.2, capsize=3, label=label)
+    ax.plot(at[: len(finite)], percent[: len(finite)], color=color, marker="o", markersize=4)
+    ax.plot(
+        at[len(finite) :], percent[len(finite) :], color=color, marker="o", markersize=4, linestyle="none"
+    )
+    if chance is not None:
+        ax.axhline(100 * chance, color=_current_look.quiet, linewidth=1, linestyle=(0, (4, 3)))
+        ax.annotate(
+            "guessing", (0.01, 100 * chance), xycoords=("axes fraction", "data"), va="bottom", color=_current_look.ink,
+            xytext=(0, 2), textcoords="offset points", fontsize=8,
+        )  # fmt: skip
+    ax.set_xticks(at, [f"{row.snr_db:g}" if np.isfinite(row.snr_db) else "no noise" for row in rows])
+    ax.set_ylim(0, 104)
+    ax.set_xlabel("signal-to-noise ratio (dB)")
+    ax.set_ylabel("accuracy (%)")
+    if label is not None:
+        ax.legend(loc="lower right", labelcolor=_current_look.ink)
+    numbers = ", ".join(f"{row.name} {100 * row.accuracy:.1f} %" for row in rows)
+    named = "" if label is None else f" of {label}"
+    _describe(ax, f"Accuracy{named} against signal-to-noise ratio: {numbers}.", add=label is not None)
+    return ax
+
+
+def accuracy_by_group(rows: Sequence[Row], *, ax: Axes | None = None) -> Axes:
+    """Draw the accuracy of each speaker or group as a dot with its interval, the best at the top.
+
+    Parameters
+    ----------
+    rows : sequence of Row
+        Such as ``Report.speakers`` or ``Report.groups``.
+    ax : Axes, optional
+        Where to draw; a new figure when left out.
+
+    Returns
+    -------
+    Axes
+        What was drawn into.
+
+    Raises
+    ------
+    ValueError
+        When there is no row.
+
+    Examples
+    --------
+    >>> from asrlib.evaluation import by_group
+    >>> ax = accuracy_by_group(by_group(np.array([True, False, True]), ["theo", "theo", "lucas"]))
+    >>> [tick.get_text() for tick in ax.get_yticklabels()]
+    ['theo', 'lucas']
+
+    Lesson: 07
+    """
+    if len(rows) == 0:
+        raise ValueError("There is no row to draw. Pass the speakers or groups of a report.")
+    rows = sorted(rows, key=lambda row: (row.accuracy, row.name))
+    ax = _prepared(ax, size=(5.6, 0.9 + 0.28 * len(rows)))
+    percent = np.array([100 * row.accuracy for row in rows])
+    bounds = 100 * np.array([row.interval for row in rows])
+    reach = np.maximum(0, np.stack([percent - bounds[:, 0], bounds[:, 1] - percent]))
+    ax.errorbar(
+        percent,
+        range(len(rows)),
+        xerr=reach,
+        fmt="o",
+        markersize=5,
+        color=COLORS["blue"],
+        elinewidth=1.2,
+        capsize=3,
+    )
+    ax.set_yticks(range(len(rows)), [row.name for row in rows])
+    ax.set_ylim(-0.6, len(rows) - 0.4)
+    ax.set_xlim(min(50.0, 5 * np.floor(bounds.min() / 5)), 100.5)
+    ax.set_xlabel("accuracy (%)")
+    numbers = ", ".join(f"{row.name} {100 * row.accuracy:.1f} %" for row in reversed(rows))
+    _describe(ax, f"Accuracy of each of {len(rows)}, best first: {numbers}.")
+    return ax
+
+
+def history(
+    curves: Mapping[str, Sequence[float]], *, metric: str = "accuracy", ax: Axes | None = None
+) -> Axes:
+    """Draw how a metric developed over the epochs, on the training and on the validation clips.
+
+    Parameters
+    ----------
+    curves : mapping of str to sequence of float
+        One value for each epoch under `metric`, and under ``"val_" + metric`` when there is validation, as in
+        Keras' ``History.history``.
+    metric : str
+        "accuracy" is drawn in percent; anything else as it is.
+    ax : Axes, optional
+        Where to draw; a new figure when left out.
+
+    Returns
+    -------
+    Axes
+        What was drawn into.
+
+    Raises
+    ------
+    ValueError
+        When the metric is not among the curves, or has no epoch.
+
+    Examples
+    --------
+    >>> ax = history({"accuracy": [0.5, 0.8], "val_accuracy": [0.4, 0.7]})
+    >>> alt_text(ax)
+    'Accuracy over 2 epochs: training ends at 80.0 %, validation ends at 70.0 %.'
+
+    Lesson: 06
+    """
+    named = {"training": metric, "validation": f"val_{metric}"}
+    drawn = {name: np.asarray(curves[key], float) for name, key in named.items() if key in curves}
+    if not drawn or any(values.size == 0 for values in drawn.values()):
+        raise ValueError(f"The curves {list(curves)} hold no epoch of {metric!r}. Choose metric= from them.")
+    ax = _prepared(ax, size=(5.6, 3.0))
+    percent = metric.endswith("accuracy")
+    scale, unit = (100, " %") if percent else (1, "")
+    ends = []
+    for (name, values), color in zip(drawn.items(), (_current_look.quiet, COLORS["blue"]), strict=False):
+        epochs = np.arange(1, len(values) + 1)
+        ax.plot(epochs, scale * values, color=color, marker="o", markersize=3, label=name)
+        number = f"{scale * values[-1]:.1f}" if percent else f"{values[-1]:.3g}"
+        ends.append(f"{name} ends at {number}{unit}")
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+    ax.set_xlabel("epoch")
+    ax.set_ylabel(f"{metric} (%)" if percent else metric)
+    ax.legend(loc="best", labelcolor=_current_look.ink)
+    n_epochs = max(len(values) for values in drawn.values())
+    counted = f"{n_epochs} epoch" + ("s" if n_epochs > 1 else "")
+    _describe(ax, f"{metric.capitalize()} over {counted}: {', '.join(ends)}.")
+    return ax
+
+
+def _settings(look: _Look) -> dict[str, Any]:
+    return {
+        "figure.facecolor": look.face,
+        "savefig.facecolor": look.face,
+        "axes.facecolor": "none",
+        "figure.dpi": 110,
+        "font.size": 10,
+        "axes.titlesize": 10,
+        "axes.titleweight": "bold",
+        "axes.titlelocation": "left",
+        "axes.labelsize": 10,
+        "text.color": look.ink,
+        "axes.labelcolor": look.ink,
+        "axes.titlecolor": look.ink,
+        "axes.edgecolor": look.quiet,
+        "xtick.color": look.quiet,
+        "ytick.color": look.quiet,
+        "xtick.labelcolor": look.ink,
+        "ytick.labelcolor": look.ink,
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "axes.prop_cycle": mpl.cycler(color=list(_CYCLE)),
+        "legend.frameon": False,
+        "lines.linewidth": 1.6,
+    }
+
+
+def _prepared(ax: Axes | None, *, size: tuple[float, float]) -> Axes:
+    """Give axes in this module's look: new ones, or the caller's, dressed alike."""
+    if ax is None:
+        with mpl.rc_context(_settings(_current_look)):
+            return plt.subplots(figsize=size, layout="constrained")[1]
+    look = _current_look
+    ax.set_facecolor("none")
+    ax.spines[["top", "right"]].set_visible(False)
+    ax.spines[["left", "bottom"]].set_color(look.quiet)
+    ax.tick_params(color=look.quiet, labelcolor=look.ink)
+    for text in (ax.xaxis.label, ax.yaxis.label, ax.title):
+        text.set_color(look.ink)
+    return ax
+
+
+def _empty_figure(figure: Figure | None, *, size: tuple[float, float]) -> Figure:
+    if figure is None:
+        return plt.figure(figsize=size)
+    figure.clear()
+    figure.set_facecolor(_current_look.face)
+    return figure
+
+
+def _describe(drawn: Axes | Figure, description: str, *, add: bool = False) -> None:
+    before = _descriptions.get(drawn) if add else None
+    _descriptions[drawn] = f"{before} {description}" if before else description
+
+
+def _one(array: np.ndarray, name: str, *, ndim: int, shape: str) -> np.ndarray:
+    array = np.asarray(array)
+    if array.ndim != ndim or array.size == 0:
+        raise ValueError(
+            f"{name} has shape {array.shape}; expected {shape} of a single recording, not empty."
+        )
+    return array
+
+
+def _label_bands(ax: Axes, config: FeatureConfig) -> None:
+    if config.kind == "mfcc":
+        ax.set_ylabel("coefficient")
+        ax.yaxis.set_major_locator(MaxNLocator(integer=True))
+        return
+    peaks = config.band_frequencies()
+    shown = [hz for hz in _TICK_HZ if peaks[0] <= hz <= peaks[-1]]
+    ax.set_yticks(np.interp(shown, peaks, np.arange(len(peaks))), [str(hz) for hz in shown])
+    ax.set_ylabel("frequency (Hz)")
+
+
+def _add_colorbar(image: Any, ax: Axes, label: str) -> None:
+    bar = ax.figure.colorbar(image, ax=ax, pad=0.02, aspect=18)
+    bar.outline.set_visible(False)
+    bar.ax.tick_params(color=_current_look.quiet, labelcolor=_current_look.ink)
+    bar.set_label(label, color=_current_look.ink)
+
+
+def _named_probabilities(
+    probabilities: np.ndarray | Mapping[str, float], labels: Sequence[str]
+) -> tuple[np.ndarray, list[str]]:
+    if isinstance(probabilities, Mapping):
+        labels, probabilities = list(probabilities), list(probabilities.values())
+    values = np.asarray(probabilities, float)
+    if values.shape != (len(labels),) or values.size == 0:
+        raise ValueError(
+            f"Probabilities of shape {values.shape} came for {len(labels)} labels; expected one each."
+        )
+    if not (np.isfinite(values).all() and values.min() >= 0 and values.max() <= 1 + 1e-6):
+        raise ValueError(
+            f"Probabilities lie between 0 and 1; these reach from {values.min()} to {values.max()}."
+        )
+    return values, [str(label) for label in labels]
+
+
+def _named_bars(values: np.ndarray, labels: Sequence[str], ax: Axes) -> Axes:
+    return probabilities(values, labels=labels, ax=ax)
+
+
+def _write(text: str, ax: Axes) -> None:
+    """Write the answer as large as its length allows."""
+    ax.set_axis_off()
+    size = min(72, 140 / max(1, len(text)))
+    ax.text(
+        0.5, 0.5, text, ha="center", va="center", fontsize=size, color=COLORS["vermillion"], fontweight="bold"
+    )
+
+
+def _connect(figure: Figure, sound: Axes, picture: Axes, bars: Axes, written: Axes) -> None:
+    """Draw the arrows from stage to stage."""
+    upper, lower = sound.get_position(), picture.get_position()
+    chart, answer = bars.get_position(), written.get_position()
+    middle = (upper.x0 + upper.x1) / 2
+    height = (chart.y0 + chart.y1) / 2
+    for start, end in (
+        ((middle, upper.y0 - 0.02), (middle, lower.y1 + 0.02)),
+        ((lower.x1 + 0.008, lower.y1 - 0.12), (chart.x0 - 0.078, lower.y1 - 0.12)),
+        ((chart.x1 + 0.012, height), (answer.x0 - 0.004, height)),
+    ):
+        figure.add_artist(
+            FancyArrowPatch(
+                start,
+                end,
+                transform=figure.transFigure,
+                arrowstyle="-|>",
+                mutation_scale=13,
+                linewidth=1.6,
+                color=_current_look.quiet,
+                shrinkA=0,
+                shrinkB=0,
+            )  # fmt: skip
+        )
+
+
+def _features_in_words(features: np.ndarray, config: FeatureConfig) -> str:
+    seconds = config.times(len(features))[-1]
+    if config.kind == "mfcc":
+        return f"Picture of {features.shape[1]} cepstral coefficients in {len(features)} frames, {seconds:.2f} seconds."
+    frame, band = np.unravel_index(int(features.argmax()), features.shape)
+    return (
+        f"Picture of the power in {features.shape[1]} mel bands in {len(features)} frames. It is brightest at "
+        f"{config.times(len(features))[frame]:.2f} seconds and about {config.band_frequencies()[band]:.0f} Hz."
+    )
+
+
+def _probabilities_in_words(values: np.ndarray, labels: Sequence[str]) -> str:
+    best = np.argsort(-values, kind="stable")[:2]
+    ranked = ", then ".join(f'"{labels[i]}" with {100 * values[i]:.0f} %' for i in best)
+    return f"Bar chart of {len(values)} probabilities. The highest is {ranked}."
+
+
+def _confusion_in_words(matrix: np.ndarray, labels: Sequence[str]) -> str:
+    right = int(np.trace(matrix))
+    text = f"Confusion matrix of {int(matrix.sum())} answers, {right} of them right."
+    wrong = matrix - np.diag(np.diag(matrix))
+    if not wrong.any():
+        return text
+    said, answered = np.unravel_index(int(wrong.argmax()), wrong.shape)
+    worst = f'"{labels[said]}" heard as "{labels[answered]}", {int(wrong[said, answered])} times'
+    return f"{text} Most frequent error: {worst}."
