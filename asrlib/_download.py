@@ -178,7 +178,7 @@ class ResumingDownloader:
         title = url.split("/")[-1]
         bar = tqdm(total=total, initial=start, unit="B", unit_scale=True, desc=title, leave=False)
         with bar, self.partial.open("ab" if start else "wb") as stream:
-            for chunk in response.iter_content(1 << 16):
+            for chunk in response.iter_content(1 << 14):
                 stream.write(chunk)
                 bar.update(len(chunk))
                 if stream.tell() > _LARGEST_DOWNLOAD:
