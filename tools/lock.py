@@ -1,10 +1,12 @@
 """Make requirements.lock and environment.yml from the dependencies in pyproject.toml.
 
-`make lock` runs it. The lock pins every package, with the hashes of its files, for Linux, macOS and Windows and
-for every Python that the course supports; it names no package index. `--upgrade` takes newer versions.
+`make lock` runs it. The lock pins every package, with the hashes of its files, for Linux, macOS and Windows
+and for every Python that the course supports. It names no package index. `make lock ARGS=--upgrade` takes
+newer versions.
 """
 
 import argparse
+import hashlib
 import re
 import shutil
 import subprocess
@@ -20,6 +22,7 @@ OLDEST_PYTHON = "3.11"
 LOCK_HEAD = """\
 # Every package of the course, pinned and hashed, for Linux, macOS and Windows. Made by `make lock` from
 # pyproject.toml (its dependencies and the extra "dev"); not to be edited by hand.
+# Made from: {digest}
 """
 
 CONDA_HEAD = """\
@@ -27,9 +30,12 @@ CONDA_HEAD = """\
 # edited by hand. Use: conda env create -f environment.yml && conda activate asrlib && jupyter lab
 """
 
-# What conda-forge carries under the same name. The others come as wheels, in the pip part: TensorFlow because
-# conda-forge lags behind, the small ones because their conda names differ and their wheels hold all they need.
-FROM_CONDA = ("anywidget", "ipywidgets", "jupyterlab", "librosa", "matplotlib", "numpy", "packaging", "pooch", "scipy", "tqdm")
+# What conda-forge carries under the same name. The others come as wheels, in the pip part: TensorFlow and
+# Keras because conda-forge lags behind, the small ones because their conda names differ.
+FROM_CONDA = (
+    *("anywidget", "ipython", "ipywidgets", "jupyterlab", "librosa", "matplotlib", "numpy", "packaging"),
+    *("pillow", "pooch", "requests", "scikit-learn", "scipy", "tqdm", "traitlets"),
+)
 
 
 def project() -> dict:
@@ -40,6 +46,12 @@ def project() -> dict:
 def name_of(requirement: str) -> str:
     """Return the normalised name of a requirement: "Lazy_Loader>=0.4" gives "lazy-loader"."""
     return re.sub(r"[-_.]+", "-", re.match(r"[\w.-]+", requirement)[0]).lower()
+
+
+def digest(table: dict) -> str:
+    """Return the SHA-256 of what the lock is made from, so that a test sees when it falls behind."""
+    wanted = [table["requires-python"], *table["dependencies"], *table["optional-dependencies"]["dev"]]
+    return hashlib.sha256("\n".join(sorted(wanted)).encode()).hexdigest()
 
 
 def environment_yml(table: dict) -> str:
@@ -68,15 +80,16 @@ def lock_text(*, upgrade: bool) -> str:
     # uv reads the versions to keep from the file that it writes.
     command += ["--output-file", str(target)] + (["--upgrade"] if upgrade else [])
     subprocess.run(command, cwd=ROOT, check=True)
-    body = "\n".join(line for line in target.read_text(encoding="utf-8").splitlines() if not line.startswith("#"))
-    return LOCK_HEAD + body.strip() + "\n"
+    lines = target.read_text(encoding="utf-8").splitlines()
+    head = LOCK_HEAD.format(digest=digest(project()))
+    return head + "\n".join(line for line in lines if not line.startswith("#")).strip() + "\n"
 
 
 def main() -> None:
     """Write both files."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--upgrade", action="store_true", help="take the newest versions that fit the ranges")
-    parser.add_argument("--conda-only", action="store_true", help="write environment.yml alone; needs no network")
+    parser.add_argument("--upgrade", action="store_true", help="take the newest versions in the ranges")
+    parser.add_argument("--conda-only", action="store_true", help="write environment.yml alone, offline")
     arguments = parser.parse_args()
     if not arguments.conda_only:
         LOCK.write_text(lock_text(upgrade=arguments.upgrade), encoding="utf-8")

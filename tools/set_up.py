@@ -1,8 +1,8 @@
 """Create .venv and install what requirements.lock pins, then asrlib itself, editable.
 
-Run by the Makefile before every target, and by hand where there is no make: `python tools/set_up.py`.
-It needs nothing but a Python with venv, and when the environment is already right it ends at once, without
-touching the network. It runs on old Pythons too, far enough to say which one is needed.
+The Makefile runs this before every target; without make: `python tools/set_up.py`. It needs nothing but a
+Python with venv. When the environment is right already it ends at once, without touching the network. Its
+syntax is old on purpose, so that an old Python gets as far as saying which one is needed.
 """
 
 import hashlib
@@ -13,14 +13,21 @@ import shutil
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 OLDEST, TOO_NEW = (3, 11), (3, 14)
-ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-ENVIRONMENT = os.path.join(ROOT, ".venv")
-STAMP = os.path.join(ENVIRONMENT, "asrlib-set-up.json")
-LOCK = os.path.join(ROOT, "requirements.lock")
-# JupyterLab asks on its first start whether it may fetch news; a class room without a network should not see it.
-QUIET_JUPYTERLAB = {"@jupyterlab/apputils-extension:notification": {"fetchNews": "false", "checkForUpdates": False}}
+ROOT = Path(__file__).resolve().parent.parent
+ENVIRONMENT = ROOT / ".venv"
+STAMP = ENVIRONMENT / "asrlib-set-up.json"
+LOCK = ROOT / "requirements.lock"
+MADE_FROM = ("requirements.lock", "pyproject.toml", "tools/set_up.py")
+
+# JupyterLab asks on its first start whether it may fetch news; a class without a network should not see that.
+NOTIFICATIONS = "@jupyterlab/apputils-extension:notification"
+QUIET_JUPYTERLAB = {NOTIFICATIONS: {"fetchNews": "false", "checkForUpdates": False}}
+
+# These would leave the install slow or put it elsewhere.
+UNWANTED = ("PYTHONDONTWRITEBYTECODE", "PYTHONPATH", "PYTHONHOME", "PIP_TARGET", "PIP_USER", "PIP_NO_COMPILE")
 
 
 class SetUpError(Exception):
@@ -29,53 +36,53 @@ class SetUpError(Exception):
 
 def environment_python():
     """Return the path of the environment's interpreter."""
-    folder, name = ("Scripts", "python.exe") if os.name == "nt" else ("bin", "python")
-    return os.path.join(ENVIRONMENT, folder, name)
+    return ENVIRONMENT / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 
 
-def check_python(version, machine, system):
+def check_python(version, *, machine, system):
     """Refuse a Python, or a kind of machine, that TensorFlow has no wheels for."""
     if not OLDEST <= tuple(version[:2]) < TOO_NEW:
         raise SetUpError(
-            "This is Python {}.{}; the course needs Python 3.11, 3.12 or 3.13.\n"
-            "Install one of them, then name it: make lab PYTHON=python3.12".format(version[0], version[1])
+            f"This is Python {version[0]}.{version[1]}; the course needs Python 3.11, 3.12 or 3.13.\n"
+            "Install one of them, then name it: make lab PYTHON=python3.12"
         )
     if system == "Darwin" and machine == "x86_64":
         raise SetUpError(
-            "TensorFlow no longer ships for Macs with an Intel processor (or this Python is an Intel build on an\n"
-            "Apple processor: install the arm64 build). Use Binder or a Linux container instead."
+            "This Python is made for Intel Macs, for which TensorFlow is no longer published. On an Apple\n"
+            "processor install the arm64 Python; on an Intel Mac use Binder or a Linux container."
         )
 
 
 def wanted_state():
-    """Return what a finished environment was made from; a difference means that it must be set up again."""
+    """Return what a finished environment was made from; any difference means that it must be set up again."""
     digests = {}
-    for name in ("requirements.lock", "pyproject.toml", os.path.join("tools", "set_up.py")):
-        with open(os.path.join(ROOT, name), "rb") as file:
-            # Line endings differ between checkouts of the same commit; the content does not.
-            digests[name] = hashlib.sha256(file.read().replace(b"\r\n", b"\n")).hexdigest()
-    return {"folder": ROOT, "files": digests}
+    for name in MADE_FROM:
+        # Line endings differ between checkouts of the same commit; the content does not.
+        content = (ROOT / name).read_bytes().replace(b"\r\n", b"\n")
+        digests[name] = hashlib.sha256(content).hexdigest()
+    return {"folder": str(ROOT), "files": digests}
 
 
 def is_ready():
     """Say whether the environment stands and was made from the files as they are now."""
     try:
-        with open(STAMP, encoding="utf-8") as file:
-            return json.load(file) == wanted_state() and os.path.exists(environment_python())
+        return (
+            json.loads(STAMP.read_text(encoding="utf-8")) == wanted_state() and environment_python().exists()
+        )
     except (OSError, ValueError):
         return False
 
 
 def clean_variables(**extra):
-    """Return the process environment without what would leave the install slow, elsewhere or unhashed."""
-    unwanted = {"PYTHONDONTWRITEBYTECODE", "PYTHONPATH", "PYTHONHOME", "PIP_TARGET", "PIP_USER", "PIP_NO_COMPILE"}
-    kept = {name: value for name, value in os.environ.items() if name not in unwanted}
+    """Return this process's environment variables without the unwanted ones, and with the extra ones."""
+    kept = {name: value for name, value in os.environ.items() if name not in UNWANTED}
     return dict(kept, PIP_DISABLE_PIP_VERSION_CHECK="1", **extra)
 
 
 def run(*command, **extra):
     """Run a command in the project's folder, its output visible, and return whether it succeeded."""
-    return subprocess.call(command, cwd=ROOT, env=clean_variables(**extra), stdin=subprocess.DEVNULL) == 0
+    words = [str(word) for word in command]
+    return subprocess.call(words, cwd=str(ROOT), env=clean_variables(**extra), stdin=subprocess.DEVNULL) == 0
 
 
 def say(text):
@@ -86,31 +93,32 @@ def say(text):
 
 def works(python):
     """Say whether an interpreter starts, has pip and is of a version that the course runs on."""
-    question = "import sys, pip; sys.exit(not {} <= sys.version_info[:2] < {})".format(OLDEST, TOO_NEW)
+    question = f"import sys, pip; sys.exit(not {OLDEST} <= sys.version_info[:2] < {TOO_NEW})"
+    command = [str(python), "-c", question]
     try:
-        return subprocess.call([python, "-c", question], env=clean_variables(), stderr=subprocess.DEVNULL) == 0
+        return subprocess.call(command, env=clean_variables(), stderr=subprocess.DEVNULL) == 0
     except OSError:
         return False
 
 
 def make_environment():
-    """Create .venv, or keep one that works (an interrupted install goes on where it stopped)."""
+    """Create .venv, or keep one that works: an interrupted install goes on where it stopped."""
     if works(environment_python()):
         return
-    if os.path.lexists(ENVIRONMENT):
-        shutil.rmtree(ENVIRONMENT)
-    say("Creating .venv with Python " + platform.python_version())
+    if ENVIRONMENT.exists():
+        shutil.rmtree(str(ENVIRONMENT))
+    say(f"Creating .venv with Python {platform.python_version()}")
     if not run(sys.executable, "-m", "venv", ENVIRONMENT):
+        shutil.rmtree(str(ENVIRONMENT), ignore_errors=True)
         raise SetUpError(
-            "Python could not create a virtual environment. On Debian and Ubuntu its module is a package of its own:\n"
-            "sudo apt install python3-venv python3-pip"
+            "Python could not create a virtual environment. Debian and Ubuntu keep that part in a package:\n"
+            "sudo apt install python3-venv"
         )
 
 
 def locked(name):
     """Return the lines of requirements.lock that pin one package: its version and its hashes."""
-    with open(LOCK, encoding="utf-8") as file:
-        lines = file.read().splitlines()
+    lines = LOCK.read_text(encoding="utf-8").splitlines()
     start = next(number for number, line in enumerate(lines) if line.startswith(name + "=="))
     end = start + 1
     while end < len(lines) and lines[end].startswith(" "):
@@ -119,41 +127,50 @@ def locked(name):
 
 
 def install_uv(python):
-    """Install the locked uv into the environment with pip, its hash checked, and say whether that worked."""
-    only_uv = os.path.join(ENVIRONMENT, "uv.lock.txt")
-    with open(only_uv, "w", encoding="utf-8") as file:
-        file.write(locked("uv"))
+    """Install the locked uv with pip, its hash checked, and say whether that worked."""
+    only_uv = ENVIRONMENT / "only-uv.txt"
+    only_uv.write_text(locked("uv"), encoding="utf-8")
     return run(python, "-m", "pip", "install", "--quiet", "--no-deps", "--require-hashes", "-r", only_uv)
 
 
+def install_with(installer, **extra):
+    """Install everything that is locked, hashes checked, then asrlib; say whether that worked."""
+    own = ("--no-deps", "--no-build-isolation", "--no-index", "--editable", ".")
+    return run(*installer, "--require-hashes", "-r", LOCK, **extra) and run(*installer, *own)
+
+
 def install(python):
-    """Install everything locked and asrlib: with uv, less than half the time, or with pip where uv cannot."""
-    say("Installing the locked packages: about 700 MB to download the first time, 3 GB on disk")
+    """Install with uv, which takes half the time, or with pip where uv cannot."""
+    say("Installing the locked packages. The first time this downloads about 900 MB and fills 3 GB of disk.")
     if install_uv(python):
-        uv = (python, "-m", "uv", "pip", "install", "--python", python)
-        if run(*uv, "--require-hashes", "-r", LOCK, UV_COMPILE_BYTECODE="1") and run(
-            *uv, "--no-deps", "--no-build-isolation", "--no-index", "--editable", "."
-        ):
+        # Without bytecode every process would compile it again: 17 s instead of 7 s to import TensorFlow.
+        if install_with((python, "-m", "uv", "pip", "install", "--python", python), UV_COMPILE_BYTECODE="1"):
             return
-        say("uv could not install them; trying again with pip, which takes longer")
-    pip = (python, "-m", "pip", "install")
-    if run(*pip, "--require-hashes", "-r", LOCK) and run(
-        *pip, "--no-deps", "--no-build-isolation", "--no-index", "--editable", "."
-    ):
-        return
-    raise SetUpError(
-        "The packages could not be installed; the lines above say why. Usual reasons: no network, a proxy\n"
-        "(set HTTPS_PROXY), or less than 4 GB of free disk. Then run the same command again: what was\n"
-        "downloaded is kept."
-    )
+        say("uv could not install them. Trying again with pip, which takes longer.")
+    if not install_with((python, "-m", "pip", "install")):
+        raise SetUpError(
+            "The packages could not be installed; the lines above say why. The usual reasons: no network,\n"
+            "a proxy (set HTTPS_PROXY), less than 4 GB of free disk. Mend it and run the same command\n"
+            "again: what was downloaded is kept."
+        )
 
 
 def quieten_jupyterlab():
     """Store the settings that keep JupyterLab from asking for news and looking for updates."""
-    folder = os.path.join(ENVIRONMENT, "share", "jupyter", "lab", "settings")
-    os.makedirs(folder, exist_ok=True)
-    with open(os.path.join(folder, "overrides.json"), "w", encoding="utf-8") as file:
-        json.dump(QUIET_JUPYTERLAB, file, indent=2)
+    folder = ENVIRONMENT / "share" / "jupyter" / "lab" / "settings"
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "overrides.json").write_text(json.dumps(QUIET_JUPYTERLAB, indent=2), encoding="utf-8")
+
+
+def set_up():
+    """Make the environment, install into it, and leave the stamp that says what it was made from."""
+    check_python(sys.version_info, machine=platform.machine(), system=platform.system())
+    make_environment()
+    if STAMP.exists():
+        STAMP.unlink()
+    install(environment_python())
+    quieten_jupyterlab()
+    STAMP.write_text(json.dumps(wanted_state(), indent=2), encoding="utf-8")
 
 
 def main():
@@ -162,21 +179,14 @@ def main():
         return 0
     started = time.time()
     try:
-        check_python(sys.version_info, platform.machine(), platform.system())
-        make_environment()
-        if os.path.exists(STAMP):
-            os.remove(STAMP)
-        install(environment_python())
-        quieten_jupyterlab()
+        set_up()
     except SetUpError as error:
-        sys.stderr.write("\n{}\n".format(error))
+        sys.stderr.write(f"\n{error}\n")
         return 1
     except KeyboardInterrupt:
         sys.stderr.write("\nStopped. Run the same command again and it goes on from here.\n")
         return 130
-    with open(STAMP, "w", encoding="utf-8") as file:
-        json.dump(wanted_state(), file, indent=2)
-    say("The environment is ready ({:.0f} s).".format(time.time() - started))
+    say(f"The environment is ready ({time.time() - started:.0f} s).")
     return 0
 
 
