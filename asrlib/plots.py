@@ -1,8 +1,8 @@
 """Every figure of the course, one function each, one message each.
 
 A function draws into ``ax``, or into a figure of its own, and returns the axes. `alt_text` describes what was
-drawn in words. Colours are those of Okabe and Ito that keep a contrast of 3 on white and on black, so they
-stay apart for colour-blind readers and stay visible in every theme.
+drawn in words. Colours are those of Okabe and Ito, which colour-blind readers can tell apart; each theme uses
+those that keep a contrast of at least 3 with its background.
 """
 
 from __future__ import annotations
@@ -37,13 +37,26 @@ __all__ = [
     "waveform",
 ]
 
-COLORS = {"blue": "#0072B2", "vermillion": "#D55E00", "green": "#009E73", "purple": "#CC79A7"}
-"""Okabe and Ito's colours that are visible on white and on black (https://jfly.uni-koeln.de/color/)."""
+COLORS = {
+    "blue": "#0072B2",
+    "vermillion": "#D55E00",
+    "green": "#009E73",
+    "purple": "#CC79A7",
+    "sky": "#56B4E9",
+    "orange": "#E69F00",
+}
+"""The palette of M. Okabe and K. Ito (https://jfly.uni-koeln.de/color/), less black and yellow."""
 
-_CYCLE = tuple(COLORS.values())
+_ON_WHITE = tuple(COLORS[name] for name in ("blue", "vermillion", "green", "purple"))
+_ON_BLACK = tuple(COLORS[name] for name in ("sky", "orange", "green", "purple"))
 _POWER_MAP = "magma"
+_CEPSTRUM_MAP = "PuOr"
 _TICK_HZ = (125, 250, 500, 1000, 2000, 4000, 8000, 16_000)
+_TICK_SPACING = 0.11  # of the height of the axis
+# A picture shows 70 dB at most, in natural logarithms of power: what lies deeper is black.
+_SHOWN_RANGE = 70 * np.log(10) / 10
 _DIGITS = tuple("0123456789")
+_CHAIN_SPACE = {"left": 0.1, "right": 0.985, "bottom": 0.14, "top": 0.92, "wspace": 0.46, "hspace": 0.5}
 
 
 @dataclass(frozen=True)
@@ -51,14 +64,23 @@ class _Look:
     face: str
     ink: str
     quiet: str
+    colors: tuple[str, ...]
+
+    @property
+    def main(self) -> str:
+        return self.colors[0]
+
+    @property
+    def strong(self) -> str:
+        return self.colors[1]
 
 
-# Text on the face it stands on: 16 on "light", 13 on "dark". No grey reaches 4.5 on white and on #111 at once;
-# 4.3 is the most there is, so only "clear" goes without a face of its own.
+# Contrast of the text with its face: 16 on "light", 14 on "dark". No grey reaches 4.5 on white and on #111 at
+# once, 4.3 is the most there is; so only "clear" goes without a face of its own.
 _LOOKS = {
-    "light": _Look(face="#ffffff", ink="#222222", quiet="#8c8c8c"),
-    "dark": _Look(face="#111111", ink="#dddddd", quiet="#808080"),
-    "clear": _Look(face="none", ink="#797979", quiet="#797979"),
+    "light": _Look(face="#ffffff", ink="#222222", quiet="#8c8c8c", colors=_ON_WHITE),
+    "dark": _Look(face="#111111", ink="#dddddd", quiet="#808080", colors=_ON_BLACK),
+    "clear": _Look(face="none", ink="#797979", quiet="#797979", colors=_ON_WHITE),
 }
 _current_look = _LOOKS["light"]
 _descriptions: weakref.WeakKeyDictionary[Axes | Figure, str] = weakref.WeakKeyDictionary()
@@ -159,7 +181,7 @@ def waveform(
     samples = _one(samples, "samples", ndim=1, shape="(n_samples,)")
     ax = _prepared(ax, size=(7.0, 2.2))
     seconds = start_seconds + np.arange(len(samples)) / sample_rate
-    ax.plot(seconds, samples, color=COLORS["blue"], linewidth=0.7)
+    ax.plot(seconds, samples, color=_current_look.main, linewidth=0.7)
     peak = float(np.abs(samples).max())
     ax.set_xlim(start_seconds, start_seconds + len(samples) / sample_rate)
     ax.set_ylim(*(np.array([-1.08, 1.08]) * (peak or 1.0)))
@@ -189,7 +211,8 @@ def log_mel(
     colorbar : bool, optional
         Whether to add the scale of the colours. Left out: only in a figure of its own.
     limits : (float, float), optional
-        The values at the ends of the colours. Left out: the 5th percentile and the maximum.
+        The values at the ends of the colours. Left out: the maximum, and the 5th percentile or 70 dB below
+        the maximum, whichever is higher. Cepstral coefficients get limits on both sides of zero.
     ax : Axes, optional
         Where to draw; a new figure when left out.
 
@@ -221,13 +244,13 @@ def log_mel(
     colorbar = ax is None if colorbar is None else colorbar
     ax = _prepared(ax, size=(7.0, 2.8))
     times, half_hop = config.times(len(features)), config.hop_length / config.sample_rate / 2
-    low, high = limits or (float(np.percentile(features, 5)), float(features.max()))
+    low, high = limits or _color_limits(features, config)
     image = ax.imshow(
         features.T,
         origin="lower",
         aspect="auto",
         interpolation="nearest",
-        cmap=_POWER_MAP,
+        cmap=_CEPSTRUM_MAP if config.kind == "mfcc" else _POWER_MAP,
         vmin=low,
         vmax=max(high, low + 1e-6),
         extent=(times[0] - half_hop, times[-1] + half_hop, -0.5, features.shape[1] - 0.5),
@@ -278,9 +301,8 @@ def probabilities(
     values, labels = _named_probabilities(probabilities, labels)
     ax = _prepared(ax, size=(5.0, 2.8))
     winner = int(values.argmax())
-    colors = [COLORS["vermillion"] if i == winner else _current_look.quiet for i in range(len(values))]
+    colors = [_current_look.strong if i == winner else _current_look.quiet for i in range(len(values))]
     bars = ax.bar(range(len(values)), values, color=colors, width=0.72)
-    # Zero gets a line too: a label without a bar looks like a label without an answer.
     ax.bar_label(
         bars,
         labels=[f"{100 * v:.0f} %" if i == winner else "" for i, v in enumerate(values)],
@@ -288,7 +310,9 @@ def probabilities(
         color=_current_look.ink,
         fontweight="bold",
     )
-    ax.set_xticks(range(len(values)), labels)
+    crowded = sum(map(len, labels)) > 20
+    turned = {"rotation": 45, "ha": "right", "rotation_mode": "anchor"} if crowded else {}
+    ax.set_xticks(range(len(values)), labels, **turned)
     ax.tick_params(axis="x", length=0)
     ax.get_xticklabels()[winner].set_fontweight("bold")
     ax.set_ylim(0, 1.12)
@@ -353,17 +377,7 @@ def chain(
     text = labels[int(values.argmax())] if text is None else text
     with mpl.rc_context(_settings(_current_look)):
         figure = _empty_figure(figure, size=(9.0, 4.2))
-        grid = figure.add_gridspec(
-            2,
-            3,
-            width_ratios=(3.2, 2.8, 1.2),
-            left=0.075,
-            right=0.985,
-            bottom=0.12,
-            top=0.92,
-            wspace=0.34,
-            hspace=0.5,
-        )
+        grid = figure.add_gridspec(2, 3, width_ratios=(3.4, 3.0, 1.2), **_CHAIN_SPACE)
         sound = figure.add_subplot(grid[0, 0])
         picture = figure.add_subplot(grid[1, 0], sharex=sound)
         bars, written = figure.add_subplot(grid[:, 1]), figure.add_subplot(grid[:, 2])
@@ -373,6 +387,7 @@ def chain(
         log_mel(features, config=config, ax=picture)
         picture.set_xlim(sound.get_xlim())
         _named_bars(values, labels, bars)
+        bars.set_xlabel("")
         _write(text, written)
         for axes, title in zip(
             (sound, picture, bars, written), ("1  sound", "2  features", "3  network", "4  text"), strict=True
@@ -474,7 +489,10 @@ def accuracy_curve(
     Examples
     --------
     >>> from asrlib.evaluation import NoiseRow, wilson_interval
-    >>> rows = [NoiseRow(f"{db} dB", 100, right, wilson_interval(right, 100), db) for db, right in [(0, 60), (20, 95)]]
+    >>> rows = [
+    ...     NoiseRow("0 dB", 100, 60, wilson_interval(60, 100), 0.0),
+    ...     NoiseRow("20 dB", 100, 95, wilson_interval(95, 100), 20.0),
+    ... ]
     >>> alt_text(accuracy_curve(rows))
     'Accuracy against signal-to-noise ratio: 0 dB 60.0 %, 20 dB 95.0 %.'
 
@@ -491,25 +509,20 @@ def accuracy_curve(
     at = np.array([row.snr_db if np.isfinite(row.snr_db) else beyond for row in rows], float)
     percent = np.array([100 * row.accuracy for row in rows])
     bounds = 100 * np.array([row.interval for row in rows])
-    color = color or _CYCLE[len(ax.containers) % len(_CYCLE)]
+    color = color or _current_look.colors[len(ax.containers) % len(_current_look.colors)]
     reach = np.maximum(0, np.stack([percent - bounds[:, 0], bounds[:, 1] - percent]))
-    ax.errorbar(at, percent, yerr=reach, fmt="none", ecolor=color, elinewidth=1.2, capsize=3, label=label)
-    ax.plot(at[: len(finite)], percent[: len(finite)], color=color, marker="o", markersize=4)
-    ax.plot(
-        at[len(finite) :], percent[len(finite) :], color=color, marker="o", markersize=4, linestyle="none"
-    )
+    ax.errorbar(at, percent, yerr=reach, fmt="none", ecolor=color, elinewidth=1.2, capsize=3)
+    marked = {"color": color, "marker": "o", "markersize": 4}
+    ax.plot(at[: len(finite)], percent[: len(finite)], label=label, **marked)
+    ax.plot(at[len(finite) :], percent[len(finite) :], linestyle="none", **marked)
     if chance is not None:
-        ax.axhline(100 * chance, color=_current_look.quiet, linewidth=1, linestyle=(0, (4, 3)))
-        ax.annotate(
-            "guessing", (0.01, 100 * chance), xycoords=("axes fraction", "data"), va="bottom", color=_current_look.ink,
-            xytext=(0, 2), textcoords="offset points", fontsize=8,
-        )  # fmt: skip
+        _mark_chance(100 * chance, ax)
     ax.set_xticks(at, [f"{row.snr_db:g}" if np.isfinite(row.snr_db) else "no noise" for row in rows])
     ax.set_ylim(0, 104)
     ax.set_xlabel("signal-to-noise ratio (dB)")
     ax.set_ylabel("accuracy (%)")
     if label is not None:
-        ax.legend(loc="lower right", labelcolor=_current_look.ink)
+        ax.legend(loc="upper left", frameon=False, labelcolor=_current_look.ink)
     numbers = ", ".join(f"{row.name} {100 * row.accuracy:.1f} %" for row in rows)
     named = "" if label is None else f" of {label}"
     _describe(ax, f"Accuracy{named} against signal-to-noise ratio: {numbers}.", add=label is not None)
@@ -558,13 +571,13 @@ def accuracy_by_group(rows: Sequence[Row], *, ax: Axes | None = None) -> Axes:
         xerr=reach,
         fmt="o",
         markersize=5,
-        color=COLORS["blue"],
+        color=_current_look.main,
         elinewidth=1.2,
         capsize=3,
     )
     ax.set_yticks(range(len(rows)), [row.name for row in rows])
     ax.set_ylim(-0.6, len(rows) - 0.4)
-    ax.set_xlim(min(50.0, 5 * np.floor(bounds.min() / 5)), 100.5)
+    ax.set_xlim(min(90.0, 10 * np.floor(bounds.min() / 10)), 100.5)
     ax.set_xlabel("accuracy (%)")
     numbers = ", ".join(f"{row.name} {100 * row.accuracy:.1f} %" for row in reversed(rows))
     _describe(ax, f"Accuracy of each of {len(rows)}, best first: {numbers}.")
@@ -612,7 +625,7 @@ def history(
     percent = metric.endswith("accuracy")
     scale, unit = (100, " %") if percent else (1, "")
     ends = []
-    for (name, values), color in zip(drawn.items(), (_current_look.quiet, COLORS["blue"]), strict=False):
+    for (name, values), color in zip(drawn.items(), (_current_look.quiet, _current_look.main), strict=False):
         epochs = np.arange(1, len(values) + 1)
         ax.plot(epochs, scale * values, color=color, marker="o", markersize=3, label=name)
         number = f"{scale * values[-1]:.1f}" if percent else f"{values[-1]:.3g}"
@@ -620,7 +633,7 @@ def history(
     ax.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     ax.set_xlabel("epoch")
     ax.set_ylabel(f"{metric} (%)" if percent else metric)
-    ax.legend(loc="best", labelcolor=_current_look.ink)
+    ax.legend(loc="best", frameon=False, labelcolor=_current_look.ink)
     n_epochs = max(len(values) for values in drawn.values())
     counted = f"{n_epochs} epoch" + ("s" if n_epochs > 1 else "")
     _describe(ax, f"{metric.capitalize()} over {counted}: {', '.join(ends)}.")
@@ -648,7 +661,7 @@ def _settings(look: _Look) -> dict[str, Any]:
         "ytick.labelcolor": look.ink,
         "axes.spines.top": False,
         "axes.spines.right": False,
-        "axes.prop_cycle": mpl.cycler(color=list(_CYCLE)),
+        "axes.prop_cycle": mpl.cycler(color=look.colors),
         "legend.frameon": False,
         "lines.linewidth": 1.6,
     }
@@ -697,9 +710,36 @@ def _label_bands(ax: Axes, config: FeatureConfig) -> None:
         ax.yaxis.set_major_locator(MaxNLocator(integer=True))
         return
     peaks = config.band_frequencies()
-    shown = [hz for hz in _TICK_HZ if peaks[0] <= hz <= peaks[-1]]
-    ax.set_yticks(np.interp(shown, peaks, np.arange(len(peaks))), [str(hz) for hz in shown])
+    ticks: dict[int, float] = {}
+    for hz in reversed([hz for hz in _TICK_HZ if peaks[0] <= hz <= peaks[-1]]):
+        band = float(np.interp(hz, peaks, np.arange(len(peaks))))
+        if not ticks or min(ticks.values()) - band > _TICK_SPACING * len(peaks):
+            ticks[hz] = band
+    ax.set_yticks(list(ticks.values()), [str(hz) for hz in ticks])
     ax.set_ylabel("frequency (Hz)")
+
+
+def _color_limits(features: np.ndarray, config: FeatureConfig) -> tuple[float, float]:
+    if config.kind == "mfcc":
+        # The first coefficient is the loudness of the frame; it would drown the others.
+        reach = float(np.percentile(np.abs(features[:, 1:] if features.shape[1] > 1 else features), 99))
+        return -reach, reach
+    high = float(features.max())
+    return max(float(np.percentile(features, 5)), high - _SHOWN_RANGE), high
+
+
+def _mark_chance(percent: float, ax: Axes) -> None:
+    ax.axhline(percent, color=_current_look.quiet, linewidth=1, linestyle=(0, (4, 3)))
+    ax.annotate(
+        "guessing",
+        (0.99, percent),
+        xycoords=("axes fraction", "data"),
+        xytext=(0, 3),
+        textcoords="offset points",
+        ha="right",
+        fontsize=8,
+        color=_current_look.ink,
+    )
 
 
 def _add_colorbar(image: Any, ax: Axes, label: str) -> None:
@@ -733,9 +773,9 @@ def _named_bars(values: np.ndarray, labels: Sequence[str], ax: Axes) -> Axes:
 def _write(text: str, ax: Axes) -> None:
     """Write the answer as large as its length allows."""
     ax.set_axis_off()
-    size = min(72, 140 / max(1, len(text)))
+    size = min(72, 105 / max(1, len(text)))
     ax.text(
-        0.5, 0.5, text, ha="center", va="center", fontsize=size, color=COLORS["vermillion"], fontweight="bold"
+        0.5, 0.5, text, ha="center", va="center", fontsize=size, color=_current_look.strong, fontweight="bold"
     )
 
 
@@ -743,36 +783,27 @@ def _connect(figure: Figure, sound: Axes, picture: Axes, bars: Axes, written: Ax
     """Draw the arrows from stage to stage."""
     upper, lower = sound.get_position(), picture.get_position()
     chart, answer = bars.get_position(), written.get_position()
-    middle = (upper.x0 + upper.x1) / 2
-    height = (chart.y0 + chart.y1) / 2
+    middle, height = (upper.x0 + upper.x1) / 2, (chart.y0 + chart.y1) / 2
+    beside = lower.y1 - 0.1  # below the axis label of the chart
     for start, end in (
         ((middle, upper.y0 - 0.02), (middle, lower.y1 + 0.02)),
-        ((lower.x1 + 0.008, lower.y1 - 0.12), (chart.x0 - 0.078, lower.y1 - 0.12)),
+        ((lower.x1 + 0.012, beside), (chart.x0 - 0.055, beside)),
         ((chart.x1 + 0.012, height), (answer.x0 - 0.004, height)),
     ):
-        figure.add_artist(
-            FancyArrowPatch(
-                start,
-                end,
-                transform=figure.transFigure,
-                arrowstyle="-|>",
-                mutation_scale=13,
-                linewidth=1.6,
-                color=_current_look.quiet,
-                shrinkA=0,
-                shrinkB=0,
-            )  # fmt: skip
-        )
+        arrow = FancyArrowPatch(start, end, transform=figure.transFigure, shrinkA=0, shrinkB=0)
+        arrow.set(arrowstyle="-|>", mutation_scale=13, linewidth=1.6, color=_current_look.quiet)
+        figure.add_artist(arrow)
 
 
 def _features_in_words(features: np.ndarray, config: FeatureConfig) -> str:
-    seconds = config.times(len(features))[-1]
+    n_frames, width = features.shape
+    times = config.times(n_frames)
     if config.kind == "mfcc":
-        return f"Picture of {features.shape[1]} cepstral coefficients in {len(features)} frames, {seconds:.2f} seconds."
+        return f"Picture of {width} cepstral coefficients in {n_frames} frames, {times[-1]:.2f} seconds."
     frame, band = np.unravel_index(int(features.argmax()), features.shape)
     return (
-        f"Picture of the power in {features.shape[1]} mel bands in {len(features)} frames. It is brightest at "
-        f"{config.times(len(features))[frame]:.2f} seconds and about {config.band_frequencies()[band]:.0f} Hz."
+        f"Picture of the power in {width} mel bands in {n_frames} frames. It is brightest at "
+        f"{times[frame]:.2f} seconds and about {config.band_frequencies()[band]:.0f} Hz."
     )
 
 
