@@ -33,6 +33,7 @@ __all__ = [
 ]
 
 _CLIPS_AT_A_TIME = 512
+_ENOUGH_SPEAKERS = 10
 
 
 class Predictor(Protocol):
@@ -392,7 +393,11 @@ class Report:
     def __str__(self) -> str:
         lines = [f"{self.name}: {100 * self.accuracy:.1f} % of {self.n} clips", "", self.table()]
         if self.speaker_interval is not None:
-            lines += ["", f"With other speakers like these {len(self.speakers)}: {self.speaker_interval}."]
+            few = " (so few that this is too narrow)" if len(self.speakers) < _ENOUGH_SPEAKERS else ""
+            lines += [
+                "",
+                f"With other speakers like these {len(self.speakers)}{few}: {self.speaker_interval}.",
+            ]
         if self.confusions():
             heard = ", ".join(f"{said} as {answer} ({count}×)" for said, answer, count in self.confusions())
             lines += [f"Most often misheard: {heard}."]

@@ -517,7 +517,7 @@ def accuracy_curve(
     ax.plot(at[len(finite) :], percent[len(finite) :], linestyle="none", **marked)
     if chance is not None:
         _mark_chance(100 * chance, ax)
-    ax.set_xticks(at, [f"{row.snr_db:g}" if np.isfinite(row.snr_db) else "no noise" for row in rows])
+    ax.set_xticks(at, [_minus(row.snr_db) if np.isfinite(row.snr_db) else "no noise" for row in rows])
     ax.set_ylim(0, 104)
     ax.set_xlabel("signal-to-noise ratio (dB)")
     ax.set_ylabel("accuracy (%)")
@@ -740,6 +740,10 @@ def _mark_chance(percent: float, ax: Axes) -> None:
         fontsize=8,
         color=_current_look.ink,
     )
+
+
+def _minus(number: float) -> str:
+    return f"{number:g}".replace("-", "\N{MINUS SIGN}")
 
 
 def _add_colorbar(image: Any, ax: Axes, label: str) -> None:

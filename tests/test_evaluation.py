@@ -161,6 +161,8 @@ def test_report_prints_an_aligned_table():
     text = str(report)
     assert "fake digits: 90.0 % of 80 clips" in text
     assert "0 as 2 (8×)" in text
+    assert "like these 4 (so few that this is too narrow): 90.0 to 90.0 %" in text
+    assert "like these 12: 90.0" in str(evaluation.evaluate(Oracle({0: 2}), FakeDataset(n_speakers=12)))
     lines = report.table().splitlines()
     assert len({len(line) for line in lines}) == 1
     assert lines[1].split()[:3] == ["all", "80", "90.0"]
