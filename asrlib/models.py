@@ -1,18 +1,24 @@
 """The networks of the course, as Keras models built from small frozen configurations.
 
-A convolutional-recurrent network (CRNN) is two ideas in a row. Convolutions look at small patches of the log-mel
-picture and answer "is this edge, this bar, this burst here?" wherever in the picture it stands. A recurrent layer
-then walks through time and keeps in mind in which *order* the patches came: without order, "six" and "sick" would
-be the same bag of sounds.
+A convolutional-recurrent network (CRNN) is two ideas in a row. Convolutions look at small patches of the
+log-mel picture and answer "is this edge, this bar, this burst here?" wherever in the picture it stands. A
+recurrent layer then walks through time and keeps in mind in which *order* the patches came: without order,
+"six" and "sick" would be the same bag of sounds.
 
-The configuration and the arithmetic about shapes need no TensorFlow; only :func:`crnn` imports it, when called.
+The configuration and the arithmetic about shapes need no TensorFlow; only :func:`crnn` imports it, when
+called.
 """
 
 from __future__ import annotations
 
+import importlib
 import math
+import os
+import sys
+import tempfile
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, fields
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -28,7 +34,15 @@ HEADS = ("attention", "last", "max")
 BATCH_NORM_EPSILON = 1e-3
 """Added to the variance in batch normalisation, so that a constant channel does not divide by zero."""
 
-_BATCH_NORM_MOMENTUM = 0.9  # a training run here has hundreds of steps, not the many thousands Keras' 0.99 expects
+_BATCH_NORM_MOMENTUM = (
+    0.9  # a training run here has hundreds of steps, not the many thousands Keras' 0.99 expects
+)
+
+_STARTUP_LINES = (
+    "before absl::InitializeLog()",
+    "oneDNN custom operations are on",
+    "Could not find cuda drivers",
+)
 
 
 @dataclass(frozen=True)
@@ -50,8 +64,8 @@ class CrnnConfig:
     bidirectional : bool
         Whether a second recurrent layer reads the clip backwards.
     head : {"attention", "last", "max"}
-        How the time axis is summed up: a weighted mean whose weights the network computes, the state after the
-        last step, or the largest value of each unit.
+        How the time axis is summed up: a weighted mean whose weights the network computes, the state after
+        the last step, or the largest value of each unit.
     dropout : float
         Share of the head's outputs silenced during training, from 0 up to (not including) 1.
     projection_dropout : float
@@ -87,13 +101,15 @@ class CrnnConfig:
         object.__setattr__(self, "conv_channels", _integers("conv_channels", self.conv_channels))
         object.__setattr__(self, "kernel_size", _integers("kernel_size", self.kernel_size, length=2))
         if not isinstance(self.pools, Iterable) or isinstance(self.pools, str):
-            raise ValueError(f"pools must hold one (time, frequency) pair per convolution, got {self.pools!r}.")
+            raise ValueError(
+                f"pools must hold one (time, frequency) pair per convolution, got {self.pools!r}."
+            )
         pools = tuple(_integers("each pool", pool, length=2) for pool in self.pools)
         object.__setattr__(self, "pools", pools)
         if len(pools) != len(self.conv_channels):
             raise ValueError(
-                f"{len(self.conv_channels)} convolutions need {len(self.conv_channels)} pools, got {len(pools)}: "
-                f"conv_channels={self.conv_channels}, pools={pools}."
+                f"{len(self.conv_channels)} convolutions need {len(self.conv_channels)} pools, got "
+                f"{len(pools)}: conv_channels={self.conv_channels}, pools={pools}."
             )
         _integers("projection", (self.projection,), minimum=0)
         _integers("gru_units", (self.gru_units,))
@@ -242,8 +258,8 @@ def crnn(
     Returns
     -------
     keras.Model
-        From float32 (batch, n_frames, n_features) to probabilities (batch, n_classes). The layer before the last,
-        "logits", gives the scores before the softmax.
+        From float32 (batch, n_frames, n_features) to probabilities (batch, n_classes). The layer before the
+        last, "logits", gives the scores before the softmax.
 
     Raises
     ------
@@ -258,13 +274,14 @@ def crnn(
 
     References
     ----------
-    K. Cho et al., "Learning Phrase Representations using RNN Encoder-Decoder for Statistical Machine Translation",
-    EMNLP 2014 (the gated recurrent unit). S. Ioffe, C. Szegedy, "Batch Normalization", ICML 2015.
+    K. Cho et al., "Learning Phrase Representations using RNN Encoder-Decoder for Statistical Machine
+    Translation", EMNLP 2014 (the gated recurrent unit). S. Ioffe, C. Szegedy, "Batch Normalization", ICML
+    2015.
 
     Lesson: 04
     """
-    import keras  # here and not above: it takes seconds, and whoever only reads a configuration must not wait
-    from keras import layers
+    keras = import_keras()  # here and not above: whoever only reads a configuration must not wait for it
+    layers = keras.layers
 
     config = CrnnConfig() if config is None else config
     weight_shapes(config, input_shape=input_shape, n_classes=n_classes)  # refuses what cannot be built
@@ -332,6 +349,39 @@ def crnn(
     return keras.Model(inputs, layers.Softmax(name="probabilities")(logits), name="crnn")
 
 
+def import_keras() -> ModuleType:
+    """Import Keras without the lines that TensorFlow writes at every start.
+
+    They say that oneDNN is in use and that there is no GPU driver, and TF_CPP_MIN_LOG_LEVEL does not stop
+    them. Whatever else is written during the import is passed on.
+
+    Returns
+    -------
+    module
+        `keras`.
+
+    Lesson: 06
+    """
+    if "keras" in sys.modules:
+        return importlib.import_module("keras")
+    try:
+        sys.stderr.flush()
+        stderr = os.dup(2)
+    except (AttributeError, OSError, ValueError):  # a program without a standard error
+        return importlib.import_module("keras")
+    with tempfile.TemporaryFile() as written:
+        os.dup2(written.fileno(), 2)
+        try:
+            return importlib.import_module("keras")
+        finally:
+            os.dup2(stderr, 2)
+            os.close(stderr)
+            written.seek(0)
+            for line in written.read().decode(errors="replace").splitlines():
+                if not any(known in line for known in _STARTUP_LINES):
+                    print(line, file=sys.stderr)
+
+
 def get_weights(model: keras.Model, *, config: CrnnConfig) -> dict[str, np.ndarray]:
     """Copy the weights out of a Keras model, under the names of :func:`weight_shapes`.
 
@@ -357,7 +407,9 @@ def get_weights(model: keras.Model, *, config: CrnnConfig) -> dict[str, np.ndarr
     shapes = _shapes_of(model, config)
     arrays = [np.asarray(value, dtype=np.float32) for value in model.get_weights()]
     if [array.shape for array in arrays] != list(shapes.values()):
-        raise ValueError("The model's weights do not fit this CrnnConfig; pass the one that it was built from.")
+        raise ValueError(
+            "The model's weights do not fit this CrnnConfig; pass the one that it was built from."
+        )
     return dict(zip(shapes, arrays, strict=True))
 
 

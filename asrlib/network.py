@@ -1,8 +1,8 @@
 """The forward pass of the course's network in plain NumPy: all that happens between features and an answer.
 
-Keras trains the network; this file runs it. Transcribing so needs no TensorFlow, whose import alone takes longer
-than hundreds of clips. Read it from top to bottom: each function is one layer, and :class:`Network` puts them in a
-row. Everything is float32 and works on a batch; shapes stand in the comments.
+Keras trains the network; this file runs it. Transcribing so needs no TensorFlow, whose import alone takes
+longer than hundreds of clips. Read it from top to bottom: each function is one layer, and :class:`Network`
+puts them in a row. Everything is float32 and works on a batch; shapes stand in the comments.
 """
 
 from __future__ import annotations
@@ -15,7 +15,18 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 from asrlib.models import BATCH_NORM_EPSILON, CrnnConfig, check_weights, weight_shapes
 
-__all__ = ["Network", "attention", "batch_norm", "conv2d", "dense", "gru", "max_pool", "relu", "sigmoid", "softmax"]
+__all__ = [
+    "Network",
+    "attention",
+    "batch_norm",
+    "conv2d",
+    "dense",
+    "gru",
+    "max_pool",
+    "relu",
+    "sigmoid",
+    "softmax",
+]
 
 Array = np.ndarray
 
@@ -90,8 +101,8 @@ def dense(x: Array, kernel: Array, bias: Array) -> Array:
 def conv2d(x: Array, kernel: Array) -> Array:
     """Slide small kernels over a picture; zeros around it keep its size.
 
-    Every patch that a kernel can cover is laid out as one row of a matrix. Then *all* patches times *all* kernels
-    are one matrix product, and that is why convolutions are fast.
+    Every patch that a kernel can cover is laid out as one row of a matrix. Then *all* patches times *all*
+    kernels are one matrix product, and that is why convolutions are fast.
 
     Parameters
     ----------
@@ -113,7 +124,10 @@ def conv2d(x: Array, kernel: Array) -> Array:
     """
     batch, height, width, _ = x.shape
     kernel_height, kernel_width, _, channels_out = kernel.shape
-    above, left = (kernel_height - 1) // 2, (kernel_width - 1) // 2  # an even kernel reaches further down and right
+    above, left = (
+        (kernel_height - 1) // 2,
+        (kernel_width - 1) // 2,
+    )  # an even kernel reaches further down and right
     padding = (0, 0), (above, kernel_height - 1 - above), (left, kernel_width - 1 - left), (0, 0)
     patches = sliding_window_view(np.pad(x, padding), (kernel_height, kernel_width), axis=(1, 2))
     # (batch, height, width, channels_in, kernel_height, kernel_width): channels go last, as in the kernel.
@@ -210,14 +224,16 @@ def gru(x: Array, kernel: Array, recurrent_kernel: Array, bias: Array, *, backwa
 
     References
     ----------
-    K. Cho et al., "Learning Phrase Representations using RNN Encoder-Decoder for Statistical Machine Translation",
-    EMNLP 2014.
+    K. Cho et al., "Learning Phrase Representations using RNN Encoder-Decoder for Statistical Machine
+    Translation", EMNLP 2014.
 
     Lesson: 04
     """
     batch, time, _ = x.shape
     units = recurrent_kernel.shape[0]
-    from_input = np.swapaxes(dense(x, kernel, bias[0]), 0, 1)  # (time, batch, 3 units): no step waits for this
+    from_input = np.swapaxes(
+        dense(x, kernel, bias[0]), 0, 1
+    )  # (time, batch, 3 units): no step waits for this
     states = np.empty((time, batch, units), dtype=from_input.dtype)
     state = np.zeros((batch, units), dtype=from_input.dtype)
     for step in reversed(range(time)) if backwards else range(time):
@@ -333,14 +349,16 @@ class Network:
         Returns
         -------
         dict of str to array
-            "conv1", "conv2", … (batch, time, frequency, channels); "projection" and "gru" (batch, time, units);
-            "attention" (batch, time), if the head is one; "summary" (batch, units); "logits" and "probabilities"
-            (batch, n_classes).
+            "conv1", "conv2", … (batch, time, frequency, channels); "projection" and "gru" (batch, time,
+            units); "attention" (batch, time), if the head is one; "summary" (batch, units); "logits" and
+            "probabilities" (batch, n_classes).
         """
         config, layers = self.config, {}
         x = self._checked(features)[..., None]  # (batch, time, frequency, 1 channel)
 
-        for number, (pool, (scale, offset)) in enumerate(zip(config.pools, self._norms, strict=True), start=1):
+        for number, (pool, (scale, offset)) in enumerate(
+            zip(config.pools, self._norms, strict=True), start=1
+        ):
             x = max_pool(conv2d(x, *self._layer(f"conv{number}", "kernel")), pool)
             x = layers[f"conv{number}"] = relu(x * scale + offset)
 

@@ -1,8 +1,8 @@
 """The finished machine: sound in, text out, in one object that fits into one small file.
 
-A :class:`Recognizer` keeps together what belongs together: how the features are made, the sizes of the network, its
-weights and the words it knows. What was trained is what runs. Nothing here needs TensorFlow, except the two bridges
-:meth:`Recognizer.to_keras` and :meth:`Recognizer.from_keras`.
+A :class:`Recognizer` keeps together what belongs together: how the features are made, the sizes of the
+network, its weights and the words it knows. What was trained is what runs. Nothing here needs TensorFlow,
+except the two bridges :meth:`Recognizer.to_keras` and :meth:`Recognizer.from_keras`.
 """
 
 from __future__ import annotations
@@ -42,15 +42,16 @@ _MOST_FRAMES = 10_000  # a window of 100 s, far more than a word needs and littl
 _CHUNK = 64  # clips that go through the network at once: enough to be fast, little enough to fit into memory
 
 
-# -- from a recording to one window ------------------------------------------------------------------------------
+# -- from a recording to one window --------------------------------------------------------------------
 
 
 def find_word(samples: np.ndarray, *, sample_rate: int = audio.SAMPLE_RATE) -> tuple[float, float]:
     """Find where in a recording the most energetic stretch of sound begins and ends.
 
-    A frame counts as sound when its level lies a quarter of the way from the noise to the loudest frame, and at
-    most 35 dB below that. Stretches closer than 0.2 s are one word, since the closures in "six" and "eight" are
-    silent; clicks shorter than 0.05 s are left out. Of several stretches the one with the most energy is taken.
+    A frame counts as sound when its level lies a quarter of the way from the noise to the loudest frame,
+    and at most 35 dB below that. Stretches closer than 0.2 s are one word, since the closures in "six" and
+    "eight" are silent; clicks shorter than 0.05 s are left out. Of several stretches the one with the most
+    energy is taken.
 
     Parameters
     ----------
@@ -62,8 +63,8 @@ def find_word(samples: np.ndarray, *, sample_rate: int = audio.SAMPLE_RATE) -> t
     Returns
     -------
     start, stop : float
-        Seconds, with 0.05 s of margin where the recording has it. The whole recording, if nothing in it stands
-        out from the rest.
+        Seconds, with 0.05 s of margin where the recording has it. The whole recording, if nothing in it
+        stands out from the rest.
 
     Raises
     ------
@@ -106,7 +107,10 @@ def _stretches(samples: np.ndarray, *, sample_rate: int) -> list[tuple[float, fl
     sounding = level > max(noise + 0.25 * (peak - noise), peak - 35)
     joined = _join_runs(sounding, longest_gap=20)
     lasting = [(first, last) for first, last in joined if last - first >= 5] or joined
-    return [(first * hop / sample_rate, last * hop / sample_rate, energy[first:last].sum()) for first, last in lasting]
+    return [
+        (first * hop / sample_rate, last * hop / sample_rate, energy[first:last].sum())
+        for first, last in lasting
+    ]
 
 
 def _frame_energy(samples: np.ndarray, *, hop: int) -> np.ndarray:
@@ -128,13 +132,17 @@ def _join_runs(marked: np.ndarray, *, longest_gap: int) -> list[tuple[int, int]]
 
 
 def fit_window(
-    clip: np.ndarray, n_frames: int, *, energy: np.ndarray | None = None, rng: np.random.Generator | None = None
+    clip: np.ndarray,
+    n_frames: int,
+    *,
+    energy: np.ndarray | None = None,
+    rng: np.random.Generator | None = None,
 ) -> tuple[np.ndarray, int]:
     """Cut or pad the features of one clip to the fixed window that the network reads.
 
-    A shorter clip is set in the middle of zeros, which is the mean of normalised features; training lets `rng`
-    choose the place, so that the network does not learn where words stand. Of a longer clip the window with the
-    most energy is kept.
+    A shorter clip is set in the middle of zeros, which is the mean of normalised features; training lets
+    `rng` choose the place, so that the network does not learn where words stand. Of a longer clip the
+    window with the most energy is kept.
 
     Parameters
     ----------
@@ -225,7 +233,7 @@ def prepare(samples: np.ndarray, config: FeatureConfig, *, n_frames: int) -> Pre
     return Prepared(clip, energy, start, stop, seconds, stretches)
 
 
-# -- answers -----------------------------------------------------------------------------------------------------
+# -- answers -------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -269,7 +277,8 @@ class Transcript:
         others = sorted((p, label) for label, p in self.probabilities.items() if label != self.text)
         second = f"; then {others[-1][1]} with {others[-1][0]:.0%}".replace("%", " %") if others else ""
         share = f"{self.probability:.0%}".replace("%", " %")
-        line = f"{self.text}  ({share}{second})  {self.audio_seconds:.2f} s of sound in {self.milliseconds:.1f} ms"
+        timing = f"{self.audio_seconds:.2f} s of sound in {self.milliseconds:.1f} ms"
+        line = f"{self.text}  ({share}{second})  {timing}"
         return f"{line}\n{self.note}" if self.note else line
 
     def to_dict(self) -> dict[str, Any]:
@@ -332,7 +341,8 @@ class Recognizer:
         self.network = Network(model, weights, input_shape=self.input_shape)
         if self.network.weights["logits/bias"].shape != shapes["logits/bias"]:
             raise ValueError(
-                f"The network has {len(self.network.weights['logits/bias'])} outputs for {len(self.labels)} labels."
+                f"The network has {len(self.network.weights['logits/bias'])} outputs for "
+                f"{len(self.labels)} labels."
             )
 
     @property
@@ -420,7 +430,9 @@ class Recognizer:
         Lesson: 07
         """
         if isinstance(clips, np.ndarray) and clips.ndim == 1 and clips.dtype != object:
-            raise AudioError("predict reads a list of recordings; for a single one pass [samples], or transcribe it.")
+            raise AudioError(
+                "predict reads a list of recordings; for a single one pass [samples], or transcribe it."
+            )
         windows = [self._window(index, clip) for index, clip in enumerate(clips)]
         if not windows:
             return np.empty((0, len(self.labels)), np.float32)
@@ -457,8 +469,8 @@ class Recognizer:
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write the recogniser to one file; the same recogniser always gives the same bytes.
 
-        The file is a zip archive of config.json and weights.npz. An existing file is replaced only once the new
-        one is whole.
+        The file is a zip archive of config.json and weights.npz. An existing file is replaced only once the
+        new one is whole.
 
         Parameters
         ----------
@@ -514,11 +526,15 @@ class Recognizer:
         """
         path = Path(path)
         if not path.exists():
-            raise FileNotFoundError(f"There is no recogniser {path}; `python -m asrlib train --out FILE` makes one.")
+            raise FileNotFoundError(
+                f"There is no recogniser {path}; `python -m asrlib train --out FILE` makes one."
+            )
         if path.is_dir():
             raise ModelFileError(f"{path} is a folder; name the file in it that Recognizer.save wrote.")
         if path.stat().st_size > 2 * _LIMIT_BYTES:
-            raise ModelFileError(f"{path} has {path.stat().st_size:,} bytes, more than any recogniser of asrlib.")
+            raise ModelFileError(
+                f"{path} has {path.stat().st_size:,} bytes, more than any recogniser of asrlib."
+            )
         return cls._from_bytes(path.read_bytes(), name=str(path))
 
     @classmethod
@@ -534,8 +550,8 @@ class Recognizer:
         """
         if not DEFAULT_MODEL.exists():
             raise FileNotFoundError(
-                f"The recogniser that comes with asrlib is missing ({DEFAULT_MODEL}). Get it back with git, or "
-                f"train it: python -m asrlib train --out {DEFAULT_MODEL}"
+                f"The recogniser that comes with asrlib is missing ({DEFAULT_MODEL}). Get it back with git, "
+                f"or train it: python -m asrlib train --out {DEFAULT_MODEL}"
             )
         return cls.load(DEFAULT_MODEL)
 
@@ -603,14 +619,18 @@ class Recognizer:
         members = _read_zip(data, name=name, wanted=("config.json", "weights.npz"))
         config = _read_config(members["config.json"], name=name)
         if hashlib.sha256(members["weights.npz"]).hexdigest() != config["weights_sha256"]:
-            raise ModelFileError(f"{name} is damaged: its weights do not match their checksum. Copy it again.")
+            raise ModelFileError(
+                f"{name} is damaged: its weights do not match their checksum. Copy it again."
+            )
         try:
             features = FeatureConfig.from_dict(config["features"])
             model = CrnnConfig.from_dict(config["model"])
             labels = _checked_labels(config["labels"])
             input_shape = (config["n_frames"], features.n_coefficients)
             shapes = weight_shapes(model, input_shape=input_shape, n_classes=len(labels))
-            arrays = _read_zip(members["weights.npz"], name=name, wanted=[f"{weight}.npy" for weight in shapes])
+            arrays = _read_zip(
+                members["weights.npz"], name=name, wanted=[f"{weight}.npy" for weight in shapes]
+            )
             weights = {weight: _read_npy(arrays[f"{weight}.npy"], shape) for weight, shape in shapes.items()}
             return cls(
                 features=features, model=model, weights=weights, labels=labels, n_frames=config["n_frames"]
@@ -643,10 +663,19 @@ def _checked_labels(labels: Sequence[str]) -> tuple[str, ...]:
     return tuple(map(str, labels))
 
 
-# -- the file format ---------------------------------------------------------------------------------------------
+# -- the file format -----------------------------------------------------------------------------------
 
-_DAMAGE = (zipfile.BadZipFile, zlib.error, struct.error, EOFError, OSError, RuntimeError, ValueError, KeyError)
-"""What Python's zip reader raises on damaged bytes (NotImplementedError and UnicodeDecodeError are among these)."""
+_DAMAGE = (
+    zipfile.BadZipFile,
+    zlib.error,
+    struct.error,
+    EOFError,
+    OSError,
+    RuntimeError,
+    ValueError,
+    KeyError,
+)
+"""What Python's zip reader raises on damaged bytes; NotImplementedError is a RuntimeError."""
 
 _SIGNATURES = {
     b"\x89PNG": "a PNG picture",
@@ -671,7 +700,9 @@ _SIGNATURES = {
 
 def _npy_bytes(array: np.ndarray) -> bytes:
     buffer = io.BytesIO()
-    np.lib.format.write_array(buffer, np.ascontiguousarray(array, dtype="<f4"), version=(1, 0), allow_pickle=False)
+    np.lib.format.write_array(
+        buffer, np.ascontiguousarray(array, dtype="<f4"), version=(1, 0), allow_pickle=False
+    )
     return buffer.getvalue()
 
 
@@ -682,7 +713,9 @@ def _read_npy(data: bytes, shape: tuple[int, ...]) -> np.ndarray:
         raise ValueError("an array in it has an unknown version.")
     stated, _, dtype = np.lib.format.read_array_header_1_0(buffer)
     if stated != shape or dtype != np.dtype("<f4"):
-        raise ValueError(f"it holds an array {stated} of {dtype} where its configuration needs {shape} of float32.")
+        raise ValueError(
+            f"it holds an array {stated} of {dtype} where its configuration needs {shape} of float32."
+        )
     buffer.seek(0)
     return np.lib.format.read_array(buffer, allow_pickle=False)
 
@@ -734,7 +767,9 @@ def _read_config(data: bytes, *, name: str) -> dict[str, Any]:
             f"{name} has format version {config.get('version')!r}; this asrlib reads version {_VERSION}. "
             "Use the asrlib that wrote it, or train again."
         )
-    missing = [key for key in ("labels", "n_frames", "features", "model", "weights_sha256") if key not in config]
+    missing = [
+        key for key in ("labels", "n_frames", "features", "model", "weights_sha256") if key not in config
+    ]
     if missing:
         raise ModelFileError(f"{name} is damaged: its config.json lacks {', '.join(missing)}.")
     return config
@@ -745,14 +780,18 @@ def _describe_zip(found: list[str]) -> str:
         return "a model that Keras saved (.keras); Recognizer.from_keras takes over a loaded one"
     if found and all(member.endswith(".npy") for member in found):
         return "an archive of NumPy arrays (.npz)"
-    return f"a zip archive with {', '.join(map(repr, found[:3])) or 'nothing'}{' …' if len(found) > 3 else ''} in it"
+    inside = ", ".join(map(repr, found[:3])) or "nothing"
+    return f"a zip archive with {inside}{' …' if len(found) > 3 else ''} in it"
 
 
 def _describe_damage(data: bytes, *, name: str, error: Exception) -> str:
     if not data:
         return f"{name} is empty (0 bytes). Copy or download it again."
     if data.startswith(b"PK"):
-        return f"{name} begins like a recogniser but is damaged or cut short ({error}). Copy or download it again."
+        return (
+            f"{name} begins like a recogniser but is damaged or cut short ({error}). "
+            "Copy or download it again."
+        )
     for signature, what in _SIGNATURES.items():
         if data.startswith(signature):
             return _foreign(name, what)
@@ -760,7 +799,9 @@ def _describe_damage(data: bytes, *, name: str, error: Exception) -> str:
         text = data[:200].decode()
     except UnicodeDecodeError:
         return _foreign(name, f"something unknown (it begins with {data[:4].hex(' ')})")
-    return _foreign(name, f"text that begins {text[:30]!r}" if text.isprintable() or "\n" in text else "something unknown")
+    return _foreign(
+        name, f"text that begins {text[:30]!r}" if text.isprintable() or "\n" in text else "something unknown"
+    )
 
 
 def _foreign(name: str, what: str) -> str:

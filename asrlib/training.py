@@ -1,8 +1,8 @@
 """Teach a network: from labelled recordings to a :class:`~asrlib.recognizer.Recognizer`.
 
-The training itself is Keras' ``fit``. What stands here is what surrounds it: features are made once, batches are
-put together and disturbed in a thread of their own while the network computes, the learning rate rises and falls,
-the weights that did best on unseen voices are kept, and one bar shows how far it is.
+The training itself is Keras' ``fit``. What stands here is what surrounds it: features are made once,
+batches are put together and disturbed in a thread of their own while the network computes, the learning
+rate rises and falls, the weights that did best on unseen voices are kept, and one bar shows how far it is.
 
 TensorFlow is imported when :func:`train` is called, not before.
 """
@@ -18,9 +18,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from asrlib.augment import Augmentation, mask_features, warp_frequency
+from asrlib.augment import augment as disturb
 from asrlib.errors import AudioError
 from asrlib.features import FeatureConfig
-from asrlib.models import CrnnConfig, crnn
+from asrlib.models import CrnnConfig, crnn, import_keras
 from asrlib.recognizer import Recognizer, fit_window, prepare
 
 if TYPE_CHECKING:
@@ -58,9 +60,11 @@ class TrainingConfig:
         Share of the target spread evenly over all words, so that the network need not be certain.
     random_place : bool
         Whether a clip stands anywhere in the window during training, instead of in its middle.
+    augmentation : Augmentation or None
+        How recordings and features are disturbed; None leaves them as they are.
     variants : int or None
-        Disturbed versions of each recording, if `augment_samples` is given. They are made in the first epochs
-        and drawn from in later ones; None makes a new version in every epoch, which takes longer.
+        Disturbed versions of each recording. They are made in the first epochs and drawn from in later
+        ones; None makes a new version in every epoch, which takes longer.
     keep_best : bool
         Whether to end with the weights of the epoch that did best on the validation set, instead of the last.
     n_frames : int
@@ -99,6 +103,7 @@ class TrainingConfig:
     weight_decay: float = 1e-3
     label_smoothing: float = 0.1
     random_place: bool = True
+    augmentation: Augmentation | None = field(default_factory=Augmentation)
     variants: int | None = 4
     keep_best: bool = True
     n_frames: int = 100
@@ -114,7 +119,9 @@ class TrainingConfig:
             if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
                 raise ValueError(f"{name} must be a whole number of at least {least}, got {value!r}.")
         if not 0 < self.learning_rate < math.inf:
-            raise ValueError(f"learning_rate must be above 0 (0.002 is a good start), got {self.learning_rate!r}.")
+            raise ValueError(
+                f"learning_rate must be above 0 (0.002 is a good start), got {self.learning_rate!r}."
+            )
         for name in ("warmup_epochs", "weight_decay"):
             if not 0 <= getattr(self, name) < math.inf:
                 raise ValueError(f"{name} must be 0 or more, got {getattr(self, name)!r}.")
@@ -125,6 +132,8 @@ class TrainingConfig:
                 "features must be a FeatureConfig and model a CrnnConfig, got "
                 f"{type(self.features).__name__} and {type(self.model).__name__}."
             )
+        if self.augmentation is not None and not isinstance(self.augmentation, Augmentation):
+            raise ValueError(f"augmentation must be an Augmentation or None, got {self.augmentation!r}.")
 
     def to_dict(self) -> dict[str, Any]:
         """Return the configuration as plain values that JSON can hold."""
@@ -141,6 +150,8 @@ class TrainingConfig:
             values["features"] = FeatureConfig.from_dict(values["features"])
         if isinstance(values.get("model"), Mapping):
             values["model"] = CrnnConfig.from_dict(values["model"])
+        if isinstance(values.get("augmentation"), Mapping):
+            values["augmentation"] = Augmentation(**values["augmentation"])
         return cls(**values)
 
 
@@ -169,7 +180,9 @@ class TrainingResult:
     def __str__(self) -> str:
         line = f"{len(self.history['loss'])} epochs in {self.seconds:.0f} s; weights of epoch {self.epoch}"
         if "val_accuracy" in self.history:
-            line += f", {self.history['val_accuracy'][self.epoch - 1]:.1%} right on validation".replace("%", " %")
+            line += f", {self.history['val_accuracy'][self.epoch - 1]:.1%} right on validation".replace(
+                "%", " %"
+            )
         return line
 
 
@@ -195,10 +208,11 @@ def train(
     config : TrainingConfig, optional
         How to train.
     augment : callable, optional
-        ``augment(features, rng)`` disturbs a batch (batch, n_frames, n_features) anew in every step.
+        ``augment(features, rng)`` disturbs a batch (batch, n_frames, n_features) anew in every step, in
+        place of what ``config.augmentation`` does to features.
     augment_samples : callable, optional
-        ``augment_samples(samples, rng)`` disturbs one recording (n_samples,) before its features are made;
-        ``config.variants`` says how often. It may run in a thread beside the training.
+        ``augment_samples(samples, rng)`` disturbs one recording (n_samples,) before its features are made, in
+        place of what ``config.augmentation`` does to recordings. It runs in threads beside the training.
     progress : bool
         Whether to show one bar with loss, accuracy and time left.
     allow_shared_speakers : bool
@@ -231,8 +245,7 @@ def train(
     config = TrainingConfig() if config is None else config
     labels = _checked_sets(train_set, validation, config=config, allow_shared_speakers=allow_shared_speakers)
 
-    import keras
-
+    keras = import_keras()
     batches = _Batches(train_set, labels, config=config, augment=augment, augment_samples=augment_samples)
     unseen = None if validation is None else _whole(validation, labels, config=config)
     model = crnn(
@@ -241,7 +254,7 @@ def train(
         n_classes=len(labels),
         seed=config.seed,
     )
-    # Trained on the scores before the softmax: the loss is then computed without rounding small probabilities.
+    # Trained on the scores before the softmax: so the loss never meets a probability rounded to zero.
     scores = keras.Model(model.input, model.get_layer("logits").output)
     scores.compile(
         optimizer=_optimizer(config, steps_per_epoch=batches.per_epoch),
@@ -263,7 +276,7 @@ def train(
                 verbose=0,
             ).history
     except Exception as error:
-        # An error in the thread that makes batches reaches us wrapped in TensorFlow's; show the one that counts.
+        # An error in the thread that makes batches arrives wrapped in TensorFlow's; show what happened.
         raise batches.error or error from None
     finally:
         batches.close()
@@ -297,7 +310,9 @@ def _checked_sets(
             )
     labels = tuple(np.unique(train_set.labels).tolist())
     if len(labels) < 2:
-        raise ValueError(f"Every clip of the training set says {labels[0]!r}; a choice needs two words or more.")
+        raise ValueError(
+            f"Every clip of the training set says {labels[0]!r}; a choice needs two words or more."
+        )
     if validation is None:
         return labels
     unseen = sorted(set(validation.labels.tolist()) - set(labels))
@@ -320,7 +335,9 @@ def _one_hot(dataset: SpeechDataset, labels: Sequence[str]) -> np.ndarray:
     return (dataset.labels[:, None] == np.array(labels)).astype(np.float32)
 
 
-def _whole(dataset: SpeechDataset, labels: Sequence[str], *, config: TrainingConfig) -> tuple[np.ndarray, np.ndarray]:
+def _whole(
+    dataset: SpeechDataset, labels: Sequence[str], *, config: TrainingConfig
+) -> tuple[np.ndarray, np.ndarray]:
     """Give all windows and targets of a set, exactly as the recogniser will see them."""
     windows = []
     for index, samples in enumerate(dataset.arrays()):
@@ -339,8 +356,8 @@ def _prepared(dataset: SpeechDataset, index: int, samples: np.ndarray, *, config
 class _Batches:
     """An endless stream of training batches: shuffled, placed in the window, disturbed.
 
-    Every random choice has a generator of its own, seeded by what it is for, so that the result does not depend
-    on which thread comes first.
+    Every random choice has a generator of its own, seeded by what it is for, so that the result does not
+    depend on which thread comes first.
     """
 
     def __init__(
@@ -352,8 +369,12 @@ class _Batches:
         augment: AugmentBatch | None,
         augment_samples: AugmentSamples | None,
     ) -> None:
-        self.dataset, self.config, self.augment, self.augment_samples = dataset, config, augment, augment_samples
+        self.dataset, self.config = dataset, config
         self.samples, self.targets = dataset.arrays(), _one_hot(dataset, labels)
+        self.augment, self.augment_samples = augment, augment_samples
+        if config.augmentation is not None:
+            self.augment = augment or self._disturb_features
+            self.augment_samples = augment_samples or self._disturb_samples
         self.per_epoch = math.ceil(len(dataset) / config.batch_size)
         self.error: BaseException | None = None
         self._made: dict[tuple[int, int], Any] = {}  # (variant, clip) -> features
@@ -366,7 +387,10 @@ class _Batches:
                 order = self._rng(0, epoch).permutation(len(self.dataset))
                 # Even parts: no small rest whose mean and variance would upset batch normalisation.
                 for number, chosen in enumerate(np.array_split(order, self.per_epoch)):
-                    yield self._batch(chosen, epoch=epoch, rng=self._rng(1, epoch, number)), self.targets[chosen]
+                    yield (
+                        self._batch(chosen, epoch=epoch, rng=self._rng(1, epoch, number)),
+                        self.targets[chosen],
+                    )
         except Exception as error:
             self.error = error
             raise
@@ -382,14 +406,32 @@ class _Batches:
         clips = self._pool.map(self._clip, variants, chosen.tolist())
         place = rng if self.config.random_place else None
         batch = np.stack(
-            [fit_window(clip.features, self.config.n_frames, energy=clip.energy, rng=place)[0] for clip in clips]
+            [
+                fit_window(clip.features, self.config.n_frames, energy=clip.energy, rng=place)[0]
+                for clip in clips
+            ]
         )
         if self.augment is None:
             return batch
         disturbed = np.asarray(self.augment(batch, rng), dtype=np.float32)
         if disturbed.shape != batch.shape:
-            raise ValueError(f"augment was given features {batch.shape} and returned {disturbed.shape}; keep the shape.")
+            raise ValueError(
+                f"augment was given features {batch.shape} and returned {disturbed.shape}; keep the shape."
+            )
         return disturbed
+
+    def _disturb_samples(self, samples: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        return disturb(samples, self.config.augmentation, rng=rng, others=self.samples)
+
+    def _disturb_features(self, batch: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        how = self.config.augmentation
+        if self.config.features.kind == "log_mel":  # cepstral coefficients are no frequencies
+            factors = rng.uniform(*how.warp, size=len(batch)).tolist()
+            batch = [warp_frequency(clip, factor) for clip, factor in zip(batch, factors, strict=True)]
+        masked = [
+            mask_features(clip, n_time=how.mask_frames, n_frequency=how.mask_bands, rng=rng) for clip in batch
+        ]
+        return np.stack(masked)
 
     def _variants(self, count: int, *, epoch: int, rng: np.random.Generator) -> list[int]:
         """Choose which version of each clip to use; -1 is the recording as it is."""

@@ -54,8 +54,10 @@ def test_default_network_stays_under_100_000_parameters():
 
 
 def test_parameter_count_by_hand():
-    config = CrnnConfig(conv_channels=(2,), pools=((2, 2),), projection=3, gru_units=4, bidirectional=False, head="last")
-    # 5 bands pooled to 2, two channels: 4 inputs to the projection; batch normalisation has four numbers a channel.
+    config = CrnnConfig(
+        conv_channels=(2,), pools=((2, 2),), projection=3, gru_units=4, bidirectional=False, head="last"
+    )
+    # 5 bands pooled to 2, two channels: 4 inputs to the projection; normalisation: 4 numbers a channel.
     expected = 9 * 2 + 4 * 2 + (4 + 1) * 3 + 3 * (3 + 4 + 2) * 4 + (4 + 1) * 6
     assert models.count_parameters(config, input_shape=(9, 5), n_classes=6) == expected
 

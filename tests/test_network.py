@@ -27,7 +27,9 @@ def random_weights(shapes, rng):
 
 OPTIONS = [
     {"head": head, "bidirectional": bidirectional, "projection": projection}
-    for head, bidirectional, projection in itertools.product(("attention", "last", "max"), (True, False), (0, 6))
+    for head, bidirectional, projection in itertools.product(
+        ("attention", "last", "max"), (True, False), (0, 6)
+    )
 ] + [
     {"kernel_size": (5, 3)},
     {"kernel_size": (2, 4)},
@@ -69,7 +71,16 @@ def test_default_network_equals_keras_and_its_layers_are_traced():
     logits = keras.Model(model.input, model.get_layer("logits").output).predict_on_batch(features)
     np.testing.assert_allclose(trace["logits"], logits, atol=1e-4)
     np.testing.assert_allclose(trace["attention"].sum(axis=1), 1, atol=1e-5)
-    assert list(trace) == ["conv1", "conv2", "projection", "gru", "attention", "summary", "logits", "probabilities"]
+    assert list(trace) == [
+        "conv1",
+        "conv2",
+        "projection",
+        "gru",
+        "attention",
+        "summary",
+        "logits",
+        "probabilities",
+    ]
 
 
 def test_seed_fixes_the_initial_weights_and_leaves_global_random_states_alone():
@@ -85,7 +96,9 @@ def test_unrolled_graph_gives_the_same():
     config = CrnnConfig(conv_channels=(2,), pools=((4, 4),), gru_units=3)
     features = np.random.default_rng(0).normal(size=(2, 20, 8)).astype(np.float32)
     looped, unrolled = (crnn(config, input_shape=(20, 8), seed=1, unroll=unroll) for unroll in (False, True))
-    np.testing.assert_allclose(looped.predict_on_batch(features), unrolled.predict_on_batch(features), atol=1e-6)
+    np.testing.assert_allclose(
+        looped.predict_on_batch(features), unrolled.predict_on_batch(features), atol=1e-6
+    )
 
 
 def test_get_weights_refuses_another_configuration():
@@ -101,7 +114,9 @@ def test_conv2d_is_a_correlation(height, width, rows, columns):
     x, kernel = rng.normal(size=(1, height, width, 2)), rng.normal(size=(rows, columns, 2, 1))
     above, left = (rows - 1) // 2, (columns - 1) // 2
     padded = np.pad(x[0], ((above, rows - 1 - above), (left, columns - 1 - left), (0, 0)))
-    expected = sum(scipy.signal.correlate2d(padded[..., c], kernel[:, :, c, 0], mode="valid") for c in range(2))
+    expected = sum(
+        scipy.signal.correlate2d(padded[..., c], kernel[:, :, c, 0], mode="valid") for c in range(2)
+    )
     np.testing.assert_allclose(network.conv2d(x, kernel)[0, ..., 0], expected, atol=1e-12)
 
 

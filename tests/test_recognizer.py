@@ -44,12 +44,15 @@ def noise(seconds, *, peak=0.01, seed=0):
     return (peak * np.random.default_rng(seed).uniform(-1, 1, round(seconds * RATE))).astype(np.float32)
 
 
-# -- finding the word --------------------------------------------------------------------------------------------
+# -- finding the word ----------------------------------------------------------------------------------
 
 
 @settings(max_examples=25, deadline=None)
 @given(
-    before=st.floats(0, 2), word=st.floats(0.2, 1.0), after=st.floats(0, 2), background=st.sampled_from([0, 0.001, 0.01])
+    before=st.floats(0, 2),
+    word=st.floats(0.2, 1.0),
+    after=st.floats(0, 2),
+    background=st.sampled_from([0, 0.001, 0.01]),
 )
 def test_find_word_finds_a_tone_between_pauses(before, word, after, background):
     if before + after < 0.5:
@@ -75,7 +78,9 @@ def test_find_word_keeps_a_word_with_a_silent_closure_whole():
 
 def test_find_word_takes_the_stretch_with_most_energy_and_ignores_a_click():
     click = np.full(80, 0.95, np.float32)
-    samples = np.concatenate([silence(0.5), click, silence(0.5), tone(0.4), silence(0.6), tone(0.2), silence(0.5)])
+    samples = np.concatenate(
+        [silence(0.5), click, silence(0.5), tone(0.4), silence(0.6), tone(0.2), silence(0.5)]
+    )
     start, stop = find_word(samples)
     assert start == pytest.approx(0.955, abs=0.03)
     assert stop == pytest.approx(1.455, abs=0.03)
@@ -96,7 +101,7 @@ def test_find_word_refuses_silence():
         find_word(silence(1))
 
 
-# -- the window --------------------------------------------------------------------------------------------------
+# -- the window ----------------------------------------------------------------------------------------
 
 
 @given(length=st.integers(1, 12), n_frames=st.integers(1, 12))
@@ -124,12 +129,16 @@ def test_fit_window_cuts_the_window_with_most_energy():
     np.testing.assert_array_equal(window.ravel(), [4, 5])
 
 
-# -- answers -----------------------------------------------------------------------------------------------------
+# -- answers -------------------------------------------------------------------------------------------
 
 
 def test_transcribe_agrees_with_predict():
     machine = untrained()
-    clips = [tone(0.3), tone(0.7, hertz=900) + noise(0.7), np.concatenate([noise(1), tone(0.5), noise(1.5, seed=2)])]
+    clips = [
+        tone(0.3),
+        tone(0.7, hertz=900) + noise(0.7),
+        np.concatenate([noise(1), tone(0.5), noise(1.5, seed=2)]),
+    ]
     probabilities = machine.predict(clips)
     assert probabilities.shape == (3, 10)
     assert probabilities.dtype == np.float32
@@ -149,7 +158,7 @@ def test_predict_takes_many_clips_and_none():
 
 
 def test_predict_names_the_bad_clip():
-    with pytest.raises(AudioError, match="Recording 1: .*zero"):
+    with pytest.raises(AudioError, match=r"Recording 1: .*zero"):
         untrained().predict([tone(0.3), silence(0.3)])
     with pytest.raises(AudioError, match="list of recordings"):
         untrained().predict(tone(0.3))
@@ -175,7 +184,9 @@ def test_a_word_alone_and_the_same_word_in_silence_give_the_same_answer():
     machine = untrained()
     word = np.concatenate([silence(0.05), tone(0.5), silence(0.05)])
     alone = machine.predict([word])
-    np.testing.assert_allclose(machine.predict([np.concatenate([silence(1), word, silence(1)])]), alone, atol=0.05)
+    np.testing.assert_allclose(
+        machine.predict([np.concatenate([silence(1), word, silence(1)])]), alone, atol=0.05
+    )
 
 
 def test_several_words_are_counted_in_the_note():
@@ -207,7 +218,12 @@ def test_transcribe_takes_every_kind_of_source(kind, tmp_path):
     elif kind == "stereo int16":
         source = np.stack([np.round(samples * 32768).astype(np.int16)] * 2, axis=1)
     else:
-        source = {"path": path, "str": str(path), "bytes": path.read_bytes(), "file": io.BytesIO(path.read_bytes())}[kind]
+        source = {
+            "path": path,
+            "str": str(path),
+            "bytes": path.read_bytes(),
+            "file": io.BytesIO(path.read_bytes()),
+        }[kind]
     assert machine.transcribe(source).probabilities == pytest.approx(expected, abs=1e-3)
 
 
@@ -219,7 +235,9 @@ def test_an_array_at_another_rate_is_resampled():
     assert answer.probabilities == pytest.approx(machine.transcribe(high).probabilities, abs=0.2)
 
 
-@pytest.mark.parametrize("bad", [silence(0.5), np.full(8_000, np.nan, np.float32), tone(0.01), "nothing.wav", None])
+@pytest.mark.parametrize(
+    "bad", [silence(0.5), np.full(8_000, np.nan, np.float32), tone(0.01), "nothing.wav", None]
+)
 def test_unusable_sounds_raise_audio_errors(bad):
     with pytest.raises(AudioError):
         untrained().transcribe(bad)
@@ -241,10 +259,12 @@ def test_labels_must_be_distinct_words(labels):
 def test_labels_must_fit_the_outputs():
     machine = untrained()
     with pytest.raises(ValueError, match="10 outputs for 3 labels"):
-        Recognizer(features=machine.features, model=machine.model, weights=machine.weights, labels=("a", "b", "c"))
+        Recognizer(
+            features=machine.features, model=machine.model, weights=machine.weights, labels=("a", "b", "c")
+        )
 
 
-# -- files -------------------------------------------------------------------------------------------------------
+# -- files ---------------------------------------------------------------------------------------------
 
 
 @settings(max_examples=15, deadline=None)
@@ -258,7 +278,12 @@ def test_labels_must_fit_the_outputs():
 )
 def test_round_trip(tmp_path_factory, head, bidirectional, projection, n_frames, kind, labels):
     model = CrnnConfig(
-        conv_channels=(2,), pools=((2, 2),), gru_units=3, head=head, bidirectional=bidirectional, projection=projection
+        conv_channels=(2,),
+        pools=((2, 2),),
+        gru_units=3,
+        head=head,
+        bidirectional=bidirectional,
+        projection=projection,
     )
     try:
         "".join(labels).encode()
@@ -313,7 +338,7 @@ def test_truncated_files_are_refused(model_file, tmp_path, share):
     whole = model_file.read_bytes()
     path = tmp_path / "cut.asr"
     path.write_bytes(whole[: int(share * len(whole))])
-    with pytest.raises(ModelFileError, match="cut short|is empty"):
+    with pytest.raises(ModelFileError, match=r"cut short|is empty"):
         Recognizer.load(path)
 
 

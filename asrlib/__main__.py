@@ -1,0 +1,262 @@
+"""The course's machine from a shell: ``python -m asrlib train | transcribe | evaluate | doctor``.
+
+A mistake in what was asked for ends in one line on standard error and exit status 1 (2 for a wrong option),
+never in a traceback. Only ``train`` imports TensorFlow.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import json
+import os
+import sys
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from asrlib.errors import AudioError, DatasetUnavailable, ModelFileError
+
+if TYPE_CHECKING:
+    from asrlib.datasets import SpeechDataset
+    from asrlib.recognizer import Recognizer
+
+__all__ = ["main"]
+
+_DATA_HELP = "digits or words (bundled), fsdd (real people, downloaded once), or a folder with a metadata.csv"
+_FIXABLE = (AudioError, DatasetUnavailable, ModelFileError, ValueError, OSError)
+"""What is the user's to mend: these are told in one line. Anything else is a bug, and a traceback helps."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit status.
+
+    Parameters
+    ----------
+    arguments : sequence of str, optional
+        The words after ``python -m asrlib``; those of this process if left out.
+
+    Returns
+    -------
+    int
+        0 if all went well, 1 if something could not be done, 130 if it was interrupted.
+
+    Examples
+    --------
+    >>> main(["transcribe", "seven.wav"])  # doctest: +SKIP
+
+    Lesson: 00
+    """
+    options = _parser().parse_args(arguments)
+    with warnings.catch_warnings():
+        # A warning is one line here; where in the code it was raised does not help at a shell.
+        warnings.showwarning = lambda message, *args, **kwargs: _complain(f"note: {message}")
+        return _run(options)
+
+
+def _run(options: argparse.Namespace) -> int:
+    try:
+        return options.run(options)
+    except KeyboardInterrupt:
+        _complain("Interrupted; nothing was saved." if options.command == "train" else "Interrupted.")
+        return 130
+    except BrokenPipeError:  # the reader of our output, such as `head`, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except _FIXABLE as error:
+        _complain(_one_line(error))
+        return 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m asrlib",
+        description="Hear spoken words: train a recogniser, let it write down recordings, measure it.",
+        epilog="`python -m asrlib COMMAND --help` explains each command.",
+    )
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    _add_train(commands)
+    _add_transcribe(commands)
+    _add_evaluate(commands)
+    doctor = commands.add_parser(
+        "doctor",
+        help="check that this machine has what the course needs",
+        description="Check Python, packages, TensorFlow, recordings and widgets; say what to do about each.",
+    )
+    doctor.set_defaults(run=_doctor)
+    return parser
+
+
+# -- train -----------------------------------------------------------------------------------------------
+
+
+def _add_train(commands: Any) -> None:
+    parser = commands.add_parser(
+        "train",
+        help="train a recogniser and save it to one file",
+        description="Train a recogniser on recordings and save it to one file. The epoch is chosen by "
+        "speakers set aside for validation; test recordings are never touched.",
+    )
+    parser.add_argument(
+        "--out", required=True, type=Path, metavar="FILE", help="where to save it, such as mine.asr"
+    )
+    parser.add_argument("--data", default="digits", metavar="NAME", help=f"{_DATA_HELP}; default: digits")
+    parser.add_argument("--epochs", type=_count, metavar="N", help="how often each recording is seen")
+    parser.add_argument(
+        "--seed", type=int, default=0, metavar="N", help="fixes all that is random; default: 0"
+    )
+    parser.add_argument("--batch-size", type=_count, metavar="N", help="recordings in one step")
+    parser.add_argument("--learning-rate", type=float, metavar="X", help="largest step of the optimiser")
+    parser.add_argument("--no-augmentation", action="store_true", help="train on the recordings as they are")
+    parser.add_argument("--quiet", action="store_true", help="show no progress bar")
+    parser.set_defaults(run=_train)
+
+
+def _train(options: argparse.Namespace) -> int:
+    from asrlib import training
+
+    if not options.out.absolute().parent.is_dir():  # said before the training, not after it
+        raise FileNotFoundError(
+            f"The folder {options.out.parent} does not exist; make it, or choose another."
+        )
+    if options.out.is_dir():
+        raise IsADirectoryError(
+            f"{options.out} is a folder; name a file, such as {options.out / 'mine.asr'}."
+        )
+    names = ("epochs", "batch_size", "learning_rate", "seed")
+    chosen = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
+    if options.no_augmentation:
+        chosen["augmentation"] = None
+    config = training.TrainingConfig(**chosen)
+    train_set, validation = _training_sets(options.data, seed=options.seed)
+    _complain(f"training on {train_set!r}\nvalidation on {validation!r}")
+    result = training.train(train_set, validation=validation, config=config, progress=not options.quiet)
+    path = result.recognizer.save(options.out)
+    print(f"{result}\nsaved {path} ({path.stat().st_size / 1000:.0f} kB): {result.recognizer!r}")
+    return 0
+
+
+def _training_sets(name: str, *, seed: int) -> tuple[SpeechDataset, SpeechDataset]:
+    if name != "fsdd":
+        return _dataset(name, "train"), _dataset(name, "validation")
+    # The official split shares all speakers; choosing an epoch needs voices that were not trained on.
+    import numpy as np
+
+    return _dataset(name, "train").split_by_speaker(0.8, np.random.default_rng(seed))
+
+
+def _dataset(name: str, split: str | None) -> SpeechDataset:
+    from asrlib import datasets
+
+    if name in ("digits", "words", "fsdd"):
+        return getattr(datasets, name)(split)
+    if Path(name).is_dir():
+        return datasets.from_folder(name, split=split)
+    raise DatasetUnavailable(f"There is no data set and no folder {name!r}. Name {_DATA_HELP}.")
+
+
+def _count(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"must be at least 1, got {number}")
+    return number
+
+
+# -- transcribe ------------------------------------------------------------------------------------------
+
+
+def _add_transcribe(commands: Any) -> None:
+    parser = commands.add_parser(
+        "transcribe",
+        help="write down the word in each recording",
+        description="Write down the word in each recording, one line a file. A file that cannot be used is "
+        "told on standard error and makes the exit status 1; the others are still written.",
+    )
+    parser.add_argument(
+        "files", nargs="+", metavar="FILE", help="WAV, FLAC, OGG or MP3; - reads standard input"
+    )
+    parser.add_argument(
+        "--model", type=Path, metavar="FILE", help="a saved recogniser; default: the one shipped"
+    )
+    parser.add_argument("--json", action="store_true", help="one JSON object a line, probabilities included")
+    parser.set_defaults(run=_transcribe)
+
+
+def _transcribe(options: argparse.Namespace) -> int:
+    recognizer = _recognizer(options.model)
+    status = 0
+    for name in options.files:
+        try:
+            source = io.BytesIO(sys.stdin.buffer.read()) if name == "-" else name
+            transcript = recognizer.transcribe(source)
+        except (AudioError, OSError) as error:
+            _complain(_one_line(error) if name != "-" else f"standard input: {_one_line(error)}")
+            status = 1
+            continue
+        if options.json:
+            print(json.dumps({"file": name, **transcript.to_dict()}, ensure_ascii=False), flush=True)
+            continue
+        print(f"{name}: {transcript.text}" if len(options.files) > 1 else transcript.text, flush=True)
+        if transcript.note:
+            _complain(f"{name}: {transcript.note}")
+    return status
+
+
+def _recognizer(path: Path | None) -> Recognizer:
+    from asrlib.recognizer import Recognizer
+
+    return Recognizer.default() if path is None else Recognizer.load(path)
+
+
+# -- evaluate --------------------------------------------------------------------------------------------
+
+
+def _add_evaluate(commands: Any) -> None:
+    parser = commands.add_parser(
+        "evaluate",
+        help="measure a recogniser on recordings whose words are known",
+        description="Measure a recogniser: accuracy with intervals, by speaker, and what it mishears.",
+    )
+    parser.add_argument(
+        "--model", type=Path, metavar="FILE", help="a saved recogniser; default: the one shipped"
+    )
+    parser.add_argument("--data", default="digits", metavar="NAME", help=f"{_DATA_HELP}; default: digits")
+    parser.add_argument(
+        "--split",
+        choices=("train", "validation", "test", "all"),
+        help="which part of the data; default: test, and all of fsdd",
+    )
+    parser.set_defaults(run=_evaluate)
+
+
+def _evaluate(options: argparse.Namespace) -> int:
+    from asrlib import evaluation
+
+    split = options.split or ("all" if options.data == "fsdd" else "test")
+    recognizer = _recognizer(options.model)
+    print(evaluation.evaluate(recognizer, _dataset(options.data, None if split == "all" else split)))
+    return 0
+
+
+# -- doctor ----------------------------------------------------------------------------------------------
+
+
+def _doctor(options: argparse.Namespace) -> int:
+    from asrlib import doctor
+
+    return doctor.run(sys.stdout)
+
+
+def _one_line(error: BaseException) -> str:
+    if isinstance(error, OSError) and error.filename is not None and error.strerror:
+        return f"{error.filename}: {error.strerror}."
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+def _complain(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

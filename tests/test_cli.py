@@ -1,0 +1,232 @@
+"""The machine from a shell: one line for a user's mistake, never a traceback."""
+
+import io
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from asrlib import audio, recognizer, training
+from asrlib.__main__ import main
+from asrlib.features import FeatureConfig
+from asrlib.models import CrnnConfig, weight_shapes
+from asrlib.recognizer import Recognizer
+
+DIGITS = tuple("0123456789")
+
+
+def machine(labels=DIGITS):
+    config = CrnnConfig(conv_channels=(2,), pools=((4, 4),), gru_units=3)
+    shapes = weight_shapes(config, n_classes=len(labels))
+    weights = {name: np.full(shape, 0.1, np.float32) for name, shape in shapes.items()}
+    features = FeatureConfig(normalization="utterance")
+    return Recognizer(features=features, model=config, weights=weights, labels=labels)
+
+
+@pytest.fixture
+def model(tmp_path):
+    return str(machine().save(tmp_path / "small.asr"))
+
+
+@pytest.fixture
+def clip(tmp_path):
+    samples = (0.1 * np.sin(np.arange(8_000) * 0.1)).astype(np.float32)
+    return str(audio.write(tmp_path / "clip.wav", samples))
+
+
+@pytest.fixture
+def corpus(tmp_path):
+    """A folder with two labels, three speakers and all three splits."""
+    folder = tmp_path / "corpus"
+    folder.mkdir()
+    rows = ["file,label,speaker,group,take,split,seconds"]
+    rng = np.random.default_rng(0)
+    for speaker, split in (("ann", "train"), ("bob", "validation"), ("cem", "test")):
+        for label in ("1", "2"):
+            samples = (0.1 * rng.normal(size=6_000)).clip(-1, 1).astype(np.float32)
+            audio.write(folder / f"{label}_{speaker}.wav", samples)
+            rows.append(f"{label}_{speaker}.wav,{label},{speaker},noise,0,{split},0.375")
+    (folder / "metadata.csv").write_text("\n".join(rows) + "\n", encoding="utf-8")
+    return str(folder)
+
+
+@pytest.mark.parametrize("command", [[], ["train"], ["transcribe"], ["evaluate"], ["doctor"]])
+def test_help(command, capsys):
+    with pytest.raises(SystemExit) as stop:
+        main([*command, "--help"])
+    assert stop.value.code == 0
+    shown = capsys.readouterr().out
+    assert "usage: python -m asrlib" in shown
+    assert len(shown.splitlines()) > 5
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        [],
+        ["sing"],
+        ["transcribe"],
+        ["train"],
+        ["train", "--out", "a", "--epochs", "0"],
+        ["evaluate", "--split", "x"],
+    ],
+)
+def test_wrong_options_exit_with_2(words, capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(words)
+    assert stop.value.code == 2
+    assert "usage:" in capsys.readouterr().err
+
+
+def test_transcribe_one_file_gives_the_word_alone(model, clip, capsys):
+    assert main(["transcribe", "--model", model, clip]) == 0
+    shown = capsys.readouterr()
+    assert shown.out.strip() in DIGITS
+    assert shown.err == ""
+
+
+def test_a_bad_file_is_one_line_and_the_others_still_work(model, clip, tmp_path, capsys):
+    bad = tmp_path / "bad.wav"
+    bad.write_bytes(b"not audio at all")
+    assert main(["transcribe", "--model", model, clip, str(bad), str(tmp_path / "none.wav"), clip]) == 1
+    shown = capsys.readouterr()
+    lines = shown.out.splitlines()
+    assert len(lines) == 2
+    assert all(line.startswith(f"{clip}: ") for line in lines)
+    assert [
+        name in line for name, line in zip(("bad.wav", "none.wav"), shown.err.splitlines(), strict=True)
+    ] == [True] * 2
+
+
+def test_transcribe_json(model, clip, capsys):
+    assert main(["transcribe", "--json", "--model", model, clip]) == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert answer["file"] == clip
+    assert answer["audio_seconds"] == pytest.approx(0.5)
+    assert sum(answer["probabilities"].values()) == pytest.approx(1, abs=1e-4)
+    assert answer["text"] == max(answer["probabilities"], key=answer["probabilities"].get)
+
+
+def test_transcribe_reads_standard_input(model, clip, capsys, monkeypatch):
+    for content, status in ((Path(clip).read_bytes(), 0), (b"", 1), (b"noise", 1)):
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(content)))
+        assert main(["transcribe", "--model", model, "-"]) == status
+        shown = capsys.readouterr()
+        assert bool(shown.out) != bool(shown.err)
+        assert len((shown.out or shown.err).splitlines()) == 1
+
+
+def test_a_long_recording_gives_the_word_and_a_note(model, tmp_path, capsys):
+    samples = np.zeros(40_000, np.float32)
+    samples[16_000:24_000] = 0.1 * np.sin(np.arange(8_000) * 0.1)
+    path = audio.write(tmp_path / "long.wav", samples)
+    assert main(["transcribe", "--model", model, str(path)]) == 0
+    shown = capsys.readouterr()
+    assert shown.out.strip() in DIGITS
+    assert "of the 2.50 s recording, where the sound is" in shown.err
+
+
+def test_a_foreign_and_a_missing_model_are_one_line(clip, tmp_path, capsys, monkeypatch):
+    assert main(["transcribe", "--model", clip, clip]) == 1
+    assert "not a recogniser" in capsys.readouterr().err
+    monkeypatch.setattr(recognizer, "DEFAULT_MODEL", tmp_path / "none.asr")
+    assert main(["transcribe", clip]) == 1
+    complaint = capsys.readouterr().err
+    assert len(complaint.splitlines()) == 1
+    assert "python -m asrlib train" in complaint
+
+
+def test_evaluate_a_folder(tmp_path, corpus, capsys):
+    model = machine(("1", "2")).save(tmp_path / "two.asr")
+    assert main(["evaluate", "--model", str(model), "--data", corpus]) == 0
+    assert "50.0 % of 2 clips" in capsys.readouterr().out
+    assert main(["evaluate", "--model", str(model), "--data", corpus, "--split", "all"]) == 0
+    assert "of 6 clips" in capsys.readouterr().out
+
+
+def test_evaluate_says_what_data_it_lacks(model, tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("ASRLIB_BUNDLE", str(tmp_path))
+    for data in ("digits", "nonsense", str(tmp_path)):
+        assert main(["evaluate", "--model", model, "--data", data]) == 1
+        complaint = capsys.readouterr().err
+        assert len(complaint.splitlines()) == 1
+        assert "Traceback" not in complaint
+
+
+def test_train_passes_its_options_on_and_saves(tmp_path, corpus, capsys, monkeypatch):
+    calls = []
+
+    def fake(train_set, *, validation, config, progress):
+        calls.append((set(train_set.speakers), set(validation.speakers), config, progress))
+        return training.TrainingResult(machine(("1", "2")), {"loss": [1.0]}, 2.0, 1)
+
+    monkeypatch.setattr(training, "train", fake)
+    out = tmp_path / "new.asr"
+    words = ["train", "--data", corpus, "--out", str(out), "--epochs", "3", "--seed", "5", "--quiet"]
+    assert main([*words, "--learning-rate", "0.01", "--batch-size", "4", "--no-augmentation"]) == 0
+    assert Recognizer.load(out).labels == ("1", "2")
+    assert str(out) in capsys.readouterr().out
+    [(speakers, validation_speakers, config, progress)] = calls
+    assert (speakers, validation_speakers, progress) == ({"ann"}, {"bob"}, False)
+    expected = training.TrainingConfig(epochs=3, seed=5, learning_rate=0.01, batch_size=4, augmentation=None)
+    assert config == expected
+
+
+def test_train_refuses_before_training(tmp_path, corpus, capsys, monkeypatch):
+    monkeypatch.setattr(training, "train", lambda *args, **options: pytest.fail("trained"))
+    for words, message in (
+        (["--out", str(tmp_path / "none" / "a.asr")], "does not exist"),
+        (["--out", str(tmp_path)], "is a folder"),
+        (["--out", str(tmp_path / "a.asr"), "--learning-rate", "0"], "learning_rate must be above 0"),
+    ):
+        assert main(["train", "--data", corpus, *words]) == 1
+        complaint = capsys.readouterr().err
+        assert message in complaint
+        assert len(complaint.splitlines()) == 1
+
+
+def test_interrupting_leaves_no_traceback(tmp_path, corpus, capsys, monkeypatch):
+    def interrupted(*args, **options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(training, "train", interrupted)
+    assert main(["train", "--data", corpus, "--out", str(tmp_path / "a.asr")]) == 130
+    assert "nothing was saved" in capsys.readouterr().err
+    assert not (tmp_path / "a.asr").exists()
+
+
+def test_doctor_gives_its_status_on(monkeypatch):
+    from asrlib import doctor
+
+    monkeypatch.setattr(doctor, "run", lambda stream: 7)
+    assert main(["doctor"]) == 7
+
+
+def run(code, *words):
+    environment = os.environ | {"PYTHONPATH": str(Path(recognizer.__file__).parents[1])}
+    return subprocess.run(
+        [sys.executable, *code, *words], capture_output=True, text=True, check=False, env=environment
+    )
+
+
+def test_transcribe_does_not_import_tensorflow(model, clip):
+    code = (
+        "import sys; from asrlib.__main__ import main; status = main(sys.argv[1:]);"
+        "heavy = {'tensorflow', 'keras', 'librosa', 'sklearn', 'matplotlib'} & set(sys.modules);"
+        "sys.exit(f'imported {heavy}' if heavy else status)"
+    )
+    done = run(["-c", code], "transcribe", "--model", model, clip)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() in DIGITS
+
+
+def test_module_runs_from_a_shell(model, clip):
+    done = run(["-m", "asrlib"], "transcribe", "--model", model, clip, "missing.wav")
+    assert done.returncode == 1
+    assert done.stdout.startswith(clip)
+    assert "missing.wav" in done.stderr
+    assert "Traceback" not in done.stderr
