@@ -54,11 +54,11 @@ environment:
 	fi
 	@"$(PYTHON)" tools/set_up.py
 
-# JupyterLab keeps its token and listens on this machine alone; root (a container) must be allowed by name.
+# JupyterLab keeps its token and listens on this machine alone; root (in a container) must be allowed by name.
+# What keeps it quiet without a network stands in tools/set_up.py.
 lab: environment
 	@$(QUIET) $(RUN) -m jupyterlab --ServerApp.ip=127.0.0.1 --ServerApp.root_dir="$(CURDIR)" \
-	  --LabApp.default_url="/lab/tree/$(LESSON)" --LabApp.news_url=None --LabApp.extension_manager=readonly \
-	  --LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate \
+	  --LabApp.default_url="/lab/tree/$(LESSON)" \
 	  $$([ "$$(id -u)" = 0 ] && echo --allow-root) $(ARGS)
 
 test: test-unit test-notebooks

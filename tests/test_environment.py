@@ -476,6 +476,19 @@ def test_set_up_quiets_jupyterlab(set_up):
     settings = set_up.ENVIRONMENT / "share" / "jupyter" / "lab" / "settings" / "overrides.json"
     (notification,) = yaml.safe_load(settings.read_text(encoding="utf-8")).values()
     assert notification == {"fetchNews": "false", "checkForUpdates": False}
+    config = set_up.ENVIRONMENT / "etc" / "jupyter" / "jupyter_server_config.json"
+    assert yaml.safe_load(config.read_text(encoding="utf-8"))["LabApp"]["news_url"] is None
+
+
+def test_jupyterlab_knows_every_setting_that_set_up_stores():
+    """A setting that a new release renamed would be ignored with a log line that nobody reads."""
+    from jupyter_client.manager import KernelManager
+    from jupyterlab.labapp import LabApp
+
+    config = tool("set_up").SERVER_CONFIG
+    for known in (KernelManager, LabApp):
+        assert set(config.pop(known.__name__)) <= set(known.class_trait_names(config=True))
+    assert not config
 
 
 def test_the_locked_uv_is_cut_out_whole():

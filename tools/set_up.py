@@ -22,9 +22,19 @@ STAMP = ENVIRONMENT / "asrlib-set-up.json"
 LOCK = ROOT / "requirements.lock"
 MADE_FROM = ("requirements.lock", "pyproject.toml", "tools/set_up.py")
 
-# JupyterLab asks on its first start whether it may fetch news; a class without a network should not see that.
-NOTIFICATIONS = "@jupyterlab/apputils-extension:notification"
-QUIET_JUPYTERLAB = {NOTIFICATIONS: {"fetchNews": "false", "checkForUpdates": False}}
+# What JupyterLab finds in this environment, however it is started. It asks nobody for news or updates, installs
+# nothing behind the lock's back, and encrypts what it says to a kernel, which spares the learner a warning.
+SERVER_CONFIG = {
+    "KernelManager": {"transport_encryption": "auto"},
+    "LabApp": {
+        "check_for_updates_class": "jupyterlab.NeverCheckForUpdate",
+        "extension_manager": "readonly",
+        "news_url": None,
+    },
+}
+BROWSER_SETTINGS = {
+    "@jupyterlab/apputils-extension:notification": {"fetchNews": "false", "checkForUpdates": False}
+}
 
 # These would leave the install slow or put it elsewhere.
 UNWANTED = ("PYTHONDONTWRITEBYTECODE", "PYTHONPATH", "PYTHONHOME", "PIP_TARGET", "PIP_USER", "PIP_NO_COMPILE")
@@ -156,10 +166,14 @@ def install(python):
 
 
 def quieten_jupyterlab():
-    """Store the settings that keep JupyterLab from asking for news and looking for updates."""
-    folder = ENVIRONMENT / "share" / "jupyter" / "lab" / "settings"
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "overrides.json").write_text(json.dumps(QUIET_JUPYTERLAB, indent=2), encoding="utf-8")
+    """Store the configuration of JupyterLab in the environment, where it looks for it."""
+    for name, content in (
+        ("etc/jupyter/jupyter_server_config.json", SERVER_CONFIG),
+        ("share/jupyter/lab/settings/overrides.json", BROWSER_SETTINGS),
+    ):
+        file = ENVIRONMENT / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(json.dumps(content, indent=2), encoding="utf-8")
 
 
 def set_up():
