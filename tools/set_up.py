@@ -22,8 +22,8 @@ STAMP = ENVIRONMENT / "asrlib-set-up.json"
 LOCK = ROOT / "requirements.lock"
 MADE_FROM = ("requirements.lock", "pyproject.toml", "tools/set_up.py")
 
-# What JupyterLab finds in this environment, however it is started. It asks nobody for news or updates, installs
-# nothing behind the lock's back, and encrypts what it says to a kernel, which spares the learner a warning.
+# What JupyterLab finds in this environment, however it is started. It asks nobody for news or updates,
+# installs nothing behind the lock's back, and encrypts what it says to a kernel, which spares a warning.
 SERVER_CONFIG = {
     "KernelManager": {"transport_encryption": "auto"},
     "LabApp": {
