@@ -26,7 +26,17 @@ import numpy as np
 if TYPE_CHECKING:
     import keras
 
-__all__ = ["HEADS", "CrnnConfig", "count_parameters", "crnn", "get_weights", "set_weights", "weight_shapes"]
+__all__ = [
+    "HEADS",
+    "CrnnConfig",
+    "check_weights",
+    "count_parameters",
+    "crnn",
+    "get_weights",
+    "import_keras",
+    "set_weights",
+    "weight_shapes",
+]
 
 HEADS = ("attention", "last", "max")
 """The ways to turn one vector per time step into one vector per clip."""
@@ -88,7 +98,7 @@ class CrnnConfig:
 
     conv_channels: tuple[int, ...] = (16, 32)
     kernel_size: tuple[int, int] = (3, 3)
-    pools: tuple[tuple[int, int], ...] = ((1, 2), (2, 2))
+    pools: tuple[tuple[int, int], ...] = ((2, 2), (2, 2))
     projection: int = 64
     gru_units: int = 48
     bidirectional: bool = True

@@ -31,7 +31,7 @@ from asrlib.network import Network
 if TYPE_CHECKING:
     import keras
 
-__all__ = ["Recognizer", "Transcript", "find_word", "fit_window"]
+__all__ = ["Prepared", "Recognizer", "Transcript", "find_word", "fit_window", "prepare"]
 
 DEFAULT_MODEL = Path(__file__).parent / "assets" / "digits.asr"
 

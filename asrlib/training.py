@@ -10,6 +10,7 @@ TensorFlow is imported when :func:`train` is called, not before.
 from __future__ import annotations
 
 import math
+import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -378,7 +379,7 @@ class _Batches:
         self.per_epoch = math.ceil(len(dataset) / config.batch_size)
         self.error: BaseException | None = None
         self._made: dict[tuple[int, int], Any] = {}  # (variant, clip) -> features
-        self._pool = ThreadPoolExecutor()
+        self._pool = ThreadPoolExecutor(os.cpu_count())
 
     def stream(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Yield (features, targets) for all epochs."""
