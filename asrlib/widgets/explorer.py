@@ -92,8 +92,8 @@ def steps(label: str, options: Sequence[tuple[str, Any]], *, value: Any) -> ipyw
 
     Examples
     --------
-    >>> steps("noise", [("no noise", np.inf), ("20 dB", 20.0)], value=np.inf).label
-    'no noise'
+    >>> steps("noise", [("no noise", np.inf), ("20 dB", 20.0)], value=20.0).label
+    '20 dB'
 
     Lesson: 00
     """

@@ -170,7 +170,7 @@ def samples_from_browser(data: bytes | memoryview, *, rate: float) -> np.ndarray
             f"The browser sent {len(data)} bytes; expected float32 samples, four bytes each. Record again."
         )
     samples = np.frombuffer(data, "<f4").astype(np.float32)
-    # A microphone driven too hard may pass 1 by a little. Scaled down it still reaches 1, and `_advice` says so.
+    # A microphone driven too hard may pass 1 a little. Scaled down it still reaches 1, and `_advice` says so.
     return audio.resample(
         audio.peak_limit(samples, peak=1.0), source_rate=round(rate), target_rate=audio.SAMPLE_RATE
     )
