@@ -23,7 +23,7 @@ KOKORO_RATE = 24_000
 STYLE_HALF = 128
 LEVEL_DB = -26.0          # of the word, re full scale: the usual level of speech test material (ITU-T P.56)
 MARGIN_SECONDS = 0.05
-GATE_DB = -46.0           # re the loudest 10 ms: below it, there is no word
+GATE_DB = -40.0           # re the loudest 10 ms: below it, there is no word
 
 
 @cache
@@ -103,3 +103,9 @@ def set_level(samples: np.ndarray) -> np.ndarray:
 
 def to_rate(samples: np.ndarray, rate: int, target: int) -> np.ndarray:
     return samples if rate == target else soxr.resample(samples, rate, target, quality="VHQ")
+
+
+def round_to_bits(samples: np.ndarray, bits: int) -> np.ndarray:
+    """Keep only the upper `bits` of 16: FLAC does not store low bits that are always zero."""
+    scale = 2.0 ** (bits - 1)
+    return (np.round(samples * scale) / scale).astype(np.float32)

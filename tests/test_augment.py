@@ -1,0 +1,127 @@
+"""Augmentation changes what it says it changes, and nothing else."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from asrlib import audio, features, signals
+from asrlib.augment import (
+    Augmentation,
+    augment,
+    band_limit,
+    change_speed,
+    mask_features,
+    reverberate,
+    tilt,
+    trim_quiet_edges,
+    warp_frequency,
+)
+
+RATE = 16_000
+
+
+def tone(hz: float, seconds: float = 1.0, amplitude: float = 0.1) -> np.ndarray:
+    return (amplitude * np.sin(2 * np.pi * hz * np.arange(round(seconds * RATE)) / RATE)).astype(np.float32)
+
+
+def peak_hz(samples: np.ndarray) -> float:
+    return float(np.abs(np.fft.rfft(samples * np.hanning(len(samples)))).argmax() * RATE / len(samples))
+
+
+@pytest.mark.parametrize("factor", [0.5, 0.8, 1.1, 1.5])
+def test_speed_moves_length_and_pitch_together(factor):
+    fast = change_speed(tone(500), factor)
+    assert len(fast) == pytest.approx(RATE / factor, abs=2)
+    assert peak_hz(fast) == pytest.approx(500 * factor, rel=0.01)
+
+
+def test_speed_one_changes_nothing():
+    samples = tone(300)
+    assert change_speed(samples, 1.0) is samples
+
+
+@pytest.mark.parametrize("factor", [0.0, -1.0, 5.0, float("nan")])
+def test_impossible_speed_is_refused(factor):
+    with pytest.raises(ValueError, match="factor"):
+        change_speed(tone(300), factor)
+
+
+def test_reverberation_adds_the_energy_asked_for_and_decays():
+    click = np.zeros(2 * RATE, np.float32)
+    click[0] = 1.0
+    echoes = reverberate(click, seconds=0.5, wet_db=-6, rng=np.random.default_rng(0))[1:]
+    assert 10 * np.log10(np.square(echoes).sum()) == pytest.approx(-6, abs=0.1)
+    early, late = (np.square(echoes[a : a + 800]).mean() for a in (0, 6400))
+    assert 10 * np.log10(early / late) == pytest.approx(60 * 6400 / RATE / 0.5, abs=2)
+
+
+@pytest.mark.parametrize(("hz", "kept"), [(100, False), (1000, True), (2500, True), (5000, False), (7000, False)])
+def test_telephone_band_keeps_its_band_only(hz, kept):
+    heard = band_limit(tone(hz), low_hz=300, high_hz=3400)[RATE // 4 :]
+    loss_db = audio.level_db(tone(hz)) - audio.level_db(heard)
+    assert loss_db < 1.5 if kept else loss_db > 40
+
+
+@pytest.mark.parametrize("band", [(-1, 3000), (3000, 300), (0, 8000), (300, 9000)])
+def test_impossible_band_is_refused(band):
+    with pytest.raises(ValueError, match="band"):
+        band_limit(tone(300), low_hz=band[0], high_hz=band[1])
+
+
+@pytest.mark.parametrize("slope", [-3.0, 2.0])
+def test_tilt_is_a_straight_line_over_octaves(slope):
+    gains = [audio.level_db(tilt(tone(hz), db_per_octave=slope)) - audio.level_db(tone(hz)) for hz in (500, 1000, 4000)]
+    np.testing.assert_allclose(gains, [-slope, 0, 2 * slope], atol=0.05)
+
+
+def test_trimming_cuts_the_weak_start_of_a_word_and_not_its_middle():
+    word = np.concatenate([tone(3000, 0.1, 0.005), tone(300, 0.2), tone(300, 0.1, 0.005), tone(300, 0.2)])
+    assert len(trim_quiet_edges(word, threshold_db=-20)) == pytest.approx(0.5 * RATE, abs=RATE // 100)
+    assert len(trim_quiet_edges(word, threshold_db=-40)) == len(word)
+
+
+def test_warping_up_and_down_again_gives_back_the_middle():
+    smooth = np.sin(np.arange(40) / 6.0)[None].astype(np.float32)
+    back = warp_frequency(warp_frequency(smooth, 1.15), 1 / 1.15)
+    np.testing.assert_allclose(back[:, 2:30], smooth[:, 2:30], atol=0.02)
+    np.testing.assert_array_equal(warp_frequency(smooth, 1.0), smooth)
+
+
+def test_masks_never_exceed_their_width_and_leave_the_input_alone():
+    ones = np.ones((60, 40), np.float32)
+    for seed in range(50):
+        hidden = mask_features(ones, n_time=7, n_frequency=5, rng=np.random.default_rng(seed)) == 0
+        assert hidden.all(axis=1).sum() <= 7
+        assert hidden.all(axis=0).sum() <= 5
+    assert ones.min() == 1
+
+
+def test_augment_is_reproducible_bounded_and_varied():
+    speech = tone(200, 0.5) * np.hanning(8000).astype(np.float32)
+    first = augment(speech, Augmentation(), rng=np.random.default_rng(3), others=[speech] * 8)
+    again = augment(speech, Augmentation(), rng=np.random.default_rng(3), others=[speech] * 8)
+    other = augment(speech, Augmentation(), rng=np.random.default_rng(4), others=[speech] * 8)
+    np.testing.assert_array_equal(first, again)
+    assert first.dtype == np.float32 and np.abs(first).max() <= 1 and np.isfinite(first).all()
+    assert len(first) != len(other) or not np.array_equal(first, other)
+
+
+def test_noise_share_one_brings_the_signal_to_noise_ratio_asked_for():
+    quiet = Augmentation.none()
+    noisy = Augmentation(**{**{f: getattr(quiet, f) for f in quiet.__dataclass_fields__}, "noise_share": 1.0,
+                            "snr_db": (10.0, 10.0)})  # fmt: skip
+    speech = tone(500)
+    heard = augment(speech, noisy, rng=np.random.default_rng(0))
+    assert signals.speech_level_db(speech) - audio.level_db(heard - speech) == pytest.approx(10, abs=0.5)
+
+
+@pytest.mark.parametrize("setting", [{"noise_share": 1.5}, {"speed": (1.2, 0.8)}, {"snr_db": (1.0, 2.0, 3.0)}])
+def test_impossible_settings_are_refused(setting):
+    with pytest.raises(ValueError, match=next(iter(setting))):
+        Augmentation(**setting)
+
+
+def test_features_of_an_augmented_word_are_finite():
+    heard = augment(tone(300, 0.4), Augmentation(), rng=np.random.default_rng(1))
+    assert np.isfinite(features.log_mel(heard)).all()
