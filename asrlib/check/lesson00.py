@@ -99,8 +99,8 @@ def breaking_point(answer: Callable[[Callable[[float], bool], list[float]], floa
     answer : callable
         ``answer(is_right, levels)`` takes a function that says whether the machine is right at a
         signal-to-noise ratio in dB, and a list of ratios in any order. It returns the first ratio at which
-        the machine is wrong, going from the least noise (the highest ratio) to the most; None when it is never
-        wrong.
+        the machine is wrong, going from the least noise (the highest ratio) to the most; None when it is
+        never wrong.
 
     Returns
     -------
@@ -119,7 +119,12 @@ def breaking_point(answer: Callable[[Callable[[float], bool], list[float]], floa
     story = "The machine is right down to 10 dB and wrong at 5 dB and below"
     got = call(answer, lambda level: level >= 10, list(levels), may_be_none=True)
     expect(
-        got is not None and not isinstance(got, bool),
+        got is not None,
+        "a machine that fails gives a level",
+        hint=f"{story}; it returns None. Return the first level at which is_right(level) is False.",
+    )
+    expect(
+        not isinstance(got, bool),
         "the answer is a level",
         hint=f"{story}; it returns {show(got)}. Return the level itself, in dB.",
     )
@@ -293,8 +298,8 @@ def accuracy(answer: Callable[[list[str], list[str]], float]) -> None:
         expect(
             math.isclose(got, expected),
             "it holds for lists of any length",
-            hint=f"Of {size} words {round(expected * size)} are right; it returns {got:g}. Divide by the length "
-            "of the list.",
+            hint=f"Of {size} words {round(expected * size)} are right; it returns {got:g}. Divide by the "
+            "length of the list.",
         )
 
 
