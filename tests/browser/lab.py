@@ -21,16 +21,20 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from playwright.sync_api import Locator, Page, sync_playwright
+from playwright.sync_api import Browser, Locator, Page, sync_playwright
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 SCREENSHOTS = Path(__file__).resolve().parent / "screenshots"
 
 # Nothing but this machine can be reached: a page that needs a CDN fails here as it would on a train.
-OFFLINE = "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost"
+# A name of its own for this machine stands for an http page from elsewhere, which browsers trust less.
+ELSEWHERE = "jupyter.example"
+OFFLINE = (
+    f"--host-resolver-rules=MAP {ELSEWHERE} 127.0.0.1, MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost"
+)
 CHROMIUM_OPTIONS = (
     "--no-sandbox",
     "--disable-dev-shm-usage",
@@ -82,35 +86,30 @@ def no_microphone() -> list[str]:
 
 
 class Lab:
-    """One JupyterLab server in a folder of its own, and one browser; a context manager."""
+    """One JupyterLab server in a folder of its own, and the browsers that were opened on it."""
 
     def __init__(
         self,
         folder: Path | str,
         *,
-        browser_options: Sequence[str] = (),
+        server_options: Sequence[str] = (),
         environment: Mapping[str, str] | None = None,
-        viewport: tuple[int, int] = (1280, 1000),
     ) -> None:
         self.folder = Path(folder)
         self.work = self.folder / "work"  # what JupyterLab shows: copies only, never the repository
         self.work.mkdir(parents=True, exist_ok=True)
         self.log_file = self.folder / "jupyterlab.log"
-        self.browser_options = list(browser_options)
+        self.server_options = list(server_options)
         self.environment = dict(environment or {})
-        self.viewport = {"width": viewport[0], "height": viewport[1]}
         self.token = secrets.token_hex(16)
         self.port = _free_port()
+        self.browsers: list[Browser] = []
 
     def __enter__(self) -> Lab:
-        chromium = find_chromium()  # before the server starts: the commonest reason to stop
+        self.chromium = find_chromium()  # before the server starts: the commonest reason to stop
         self._start_server()
         try:
             self.playwright = sync_playwright().start()
-            self.browser = self.playwright.chromium.launch(
-                executable_path=chromium, args=[*CHROMIUM_OPTIONS, *self.browser_options]
-            )
-            self.context = self.browser.new_context(viewport=self.viewport)
         except BaseException:
             self._stop_server()
             raise
@@ -118,21 +117,35 @@ class Lab:
 
     def __exit__(self, *exception: object) -> None:
         try:
-            self.browser.close()
+            for browser in self.browsers:
+                browser.close()
             self.playwright.stop()
         finally:
             self._stop_server()
 
-    def open(self, notebook: Path | str) -> Lesson:
-        """Copy `notebook` into the server's folder, open it, and wait until its kernel is idle."""
+    def open(
+        self,
+        notebook: Path | str,
+        *,
+        browser_options: Sequence[str] = (),
+        host: str = "127.0.0.1",
+        viewport: tuple[int, int] = (1280, 1000),
+    ) -> Lesson:
+        """Copy `notebook` into the server's folder and open it in a new browser, its kernel idle."""
         source = Path(notebook)
         source = source if source.is_absolute() else REPOSITORY / source
         shutil.copy(source, self.work / source.name)
-        page = self.context.new_page()
-        page.set_default_timeout(120_000)
+        browser = self.playwright.chromium.launch(
+            executable_path=self.chromium, args=[*CHROMIUM_OPTIONS, *browser_options]
+        )
+        self.browsers.append(browser)
+        page = browser.new_page(viewport={"width": viewport[0], "height": viewport[1]})
+        page.set_default_timeout(30_000)
         lesson = Lesson(page, log_file=self.log_file)
-        page.goto(f"http://127.0.0.1:{self.port}/lab/tree/{source.name}?token={self.token}&reset")
-        page.wait_for_selector(".jp-NotebookPanel .jp-Notebook .jp-Cell")
+        page.goto(
+            f"http://{host}:{self.port}/lab/tree/{source.name}?token={self.token}&reset", timeout=120_000
+        )
+        page.wait_for_selector(".jp-NotebookPanel .jp-Notebook .jp-Cell", timeout=120_000)
         lesson.wait_until_idle()
         return lesson
 
@@ -171,6 +184,7 @@ class Lab:
             "--LabApp.expose_app_in_browser=True",
             "--LabApp.news_url=None",
             "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
+            *self.server_options,
         ]
         with self.log_file.open("w") as log:
             self.server = subprocess.Popen(
@@ -226,8 +240,13 @@ class Lesson:
 
     def run_all(self, *, seconds: float = 300) -> None:
         """Run every cell, as the menu's Run All Cells does; afterwards look at `errors()`."""
-        self.page.set_default_timeout(1000 * seconds)
-        self.page.evaluate("() => window.jupyterapp.commands.execute('notebook:run-all-cells')")
+        # Awaited by a poll, not by `evaluate`, whose time limit is that of a click.
+        self.page.evaluate(
+            "() => { window.finished = false;"
+            " window.jupyterapp.commands.execute('notebook:run-all-cells')"
+            ".finally(() => { window.finished = true }); }"
+        )
+        self.page.wait_for_function("() => window.finished", timeout=1000 * seconds)
         self.wait_until_idle(seconds=seconds)
 
     def cells(self) -> list[dict]:
@@ -247,6 +266,21 @@ class Lesson:
                 found.append(f"{name}: did not run")
         return found
 
+    def id_of_cell_ending(self, last_line: str) -> str:
+        """Return the id of the first code cell whose last line is `last_line`."""
+        for cell in self.cells():
+            lines = "".join(cell["source"]).rstrip().splitlines()
+            if cell["cell_type"] == "code" and lines and lines[-1] == last_line:
+                return cell["id"]
+        raise LookupError(f"no code cell of the lesson ends with the line {last_line!r}")
+
+    def wait_until(self, holds: Callable[[], bool], failure: str, *, seconds: float = 30) -> None:
+        """Ask again and again until it holds; fail with `failure` when it never does."""
+        deadline = time.monotonic() + seconds
+        while not holds():
+            assert time.monotonic() < deadline, f"{failure} within {seconds:g} s"
+            self.page.wait_for_timeout(20)
+
     def scroll_to(self, cell_id: str) -> Locator:
         """Bring the cell into view, which also makes JupyterLab render it, and return its element."""
         index = [cell.get("id") for cell in self.cells()].index(cell_id)
@@ -257,6 +291,33 @@ class Lesson:
         cell.wait_for(state="attached")
         cell.scroll_into_view_if_needed()
         return cell
+
+    def picture(self, cell: Locator) -> bytes:
+        """Return the bytes of the first picture in a cell's output, as the browser holds them."""
+        numbers = cell.locator(".jp-OutputArea img").first.evaluate(
+            "async image => [...new Uint8Array(await (await fetch(image.src)).arrayBuffer())]"
+        )
+        return bytes(numbers)
+
+    def time_keys(self, handle: Locator, picture: Locator, *, keys: Sequence[str]) -> list[float]:
+        """Press keys on a control; return the milliseconds from each press to the new picture on screen.
+
+        The clock is the page's own, so that the time Playwright takes is not counted.
+        """
+        picture.evaluate(
+            """image => {
+                window.pressed = 0; window.taken = [];
+                document.addEventListener('keydown', () => { window.pressed = performance.now() }, true);
+                image.addEventListener('load', () => requestAnimationFrame(
+                    () => window.taken.push(performance.now() - window.pressed)));
+            }"""
+        )
+        handle.focus()
+        for count, key in enumerate(keys, start=1):
+            self.page.keyboard.press(key)
+            self.page.wait_for_function("count => window.taken.length >= count", arg=count, timeout=10_000)
+            self.page.wait_for_timeout(50)
+        return self.page.evaluate("() => window.taken")
 
     def execute(self, code: str) -> str:
         """Run `code` in the lesson's kernel without touching the notebook; return what it printed."""
