@@ -154,9 +154,9 @@ class DigitExplorer(Explorer):
             When the samples are not a usable clip.
         """
         self.clips[name] = (audio.check(samples), label)
-        self.inputs["clip"].options = list(self.clips)
-        self.inputs["clip"].value = name
-        self.refresh()
+        with self.held():
+            self.inputs["clip"].options = list(self.clips)
+            self.inputs["clip"].value = name
 
     def compute(self, *, clip: str, snr_db: float, speed: float) -> Heard:
         """Disturb the clip and let the machine answer."""

@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import html
 import io
 import threading
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -259,10 +260,16 @@ class Explorer:
             When there is no control of that name.
         """
         self._refuse_unknown(values)
-        self._held = True
-        try:
+        with self.held():
             for name, value in values.items():
                 self.inputs[name].value = value
+
+    @contextlib.contextmanager
+    def held(self) -> Iterator[None]:
+        """Turn several controls within this block, and draw once at its end."""
+        self._held = True
+        try:
+            yield
         finally:
             self._held = False
         self.refresh()

@@ -12,7 +12,7 @@ registerProcessor("tap", class extends AudioWorkletProcessor {
   }
 });`;
 
-const UPLOAD = "Or upload a recording with the button beside this one.";
+const UPLOAD = "Or upload a recording.";
 
 // What went wrong, in words that say what to do. The names are those of the DOMException of getUserMedia.
 const TROUBLES = {
@@ -94,17 +94,23 @@ function element(tag, className, properties = {}) {
 }
 
 function render({ model, el }) {
+  const row = element("div", "asr-microphone");
   const button = element("button", "jupyter-button asr-record", { textContent: "● Record", type: "button" });
   const meter = element("meter", "asr-level", { min: 0, max: 1, low: 0.01, high: 0.9, optimum: 0.3, value: 0 });
-  meter.setAttribute("aria-label", "level");
   const clock = element("span", "asr-clock", { textContent: "0.0 s" });
-  const status = element("span", "asr-status", { textContent: "Press Record, wait for “speak now”, then say a digit." });
+  const chooser = element("input", "asr-file", { type: "file", accept: "audio/*", hidden: true });
+  const upload = element("button", "jupyter-button asr-upload", { textContent: "Upload a recording", type: "button" });
+  const status = element("div", "asr-status", { textContent: "Press Record, wait for “speak now”, then say a digit." });
+  meter.setAttribute("aria-label", "level");
   status.setAttribute("role", "status"); // read aloud when it changes
-  Object.assign(el.style, { display: "flex", flexWrap: "wrap", alignItems: "center", gap: "10px" });
+  row.style.cssText = "display: flex; flex-wrap: wrap; align-items: center; gap: 4px 12px";
   button.style.width = "110px";
-  meter.style.width = "120px";
+  upload.style.width = "170px";
+  meter.style.width = "140px";
   clock.style.cssText = "min-width: 4em; font-variant-numeric: tabular-nums";
-  el.append(button, meter, clock, status);
+  status.style.cssText = "margin: 6px 2px; line-height: 1.4; max-width: 46em";
+  row.append(button, meter, clock, upload, chooser);
+  el.append(row, status);
 
   let take = null;
 
@@ -164,7 +170,17 @@ function render({ model, el }) {
     say("done", `${(samples.length / done.rate).toFixed(1)} s recorded.`);
   }
 
+  async function send(file) {
+    model.send({ kind: "upload", name: file.name }, undefined, [await file.arrayBuffer()]);
+    say("done", `${file.name} was uploaded.`);
+  }
+
   button.onclick = () => (take ? stop() : start());
+  upload.onclick = () => chooser.click();
+  chooser.onchange = () => {
+    if (chooser.files.length) send(chooser.files[0]);
+    chooser.value = ""; // so that the same file can be chosen again
+  };
   return idle; // leaving the page lets go of the microphone
 }
 

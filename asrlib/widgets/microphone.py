@@ -25,7 +25,7 @@ Callback = Callable[[np.ndarray], str | None]
 
 
 class Recorder(anywidget.AnyWidget):
-    """The Record button in the browser, with its level and its clock."""
+    """The browser's half: the Record button with its level and its clock, and the Upload button."""
 
     _esm = Path(__file__).parent / "microphone.js"
 
@@ -61,16 +61,9 @@ class Microphone(ipywidgets.VBox):
         """What went wrong with the last recording or in a callback, as it is shown below the buttons."""
         self._callbacks: list[Callback] = []
         self.recorder = Recorder(max_seconds=max_seconds)
-        self.upload = ipywidgets.FileUpload(
-            accept="audio/*", multiple=False, description="Upload a recording", layout={"width": "200px"}
-        )
         self.answer = ipywidgets.HTML()
         self.recorder.on_msg(self._message_came)
-        self.upload.observe(self._file_came, names="value")
-        row = ipywidgets.HBox(
-            [self.recorder, self.upload], layout={"flex_flow": "row wrap", "align_items": "center"}
-        )
-        super().__init__([row, self.answer])
+        super().__init__([self.recorder, self.answer])
 
     def on_recording(self, callback: Callback) -> None:
         """Call a function with the samples of every recording from now on.
@@ -96,15 +89,12 @@ class Microphone(ipywidgets.VBox):
         self._take(lambda: audio.load(samples, source_rate=sample_rate))
 
     def _message_came(self, _: Any, content: Mapping[str, Any], buffers: Sequence[Any]) -> None:
+        """Take what the browser sends: samples of a recording, or the bytes of a file."""
         if content.get("kind") == "recording":
             self._take(lambda: samples_from_browser(buffers[0], rate=content["rate"]))
-
-    def _file_came(self, change: Mapping[str, Any]) -> None:
-        if change["new"]:
-            uploaded = change["new"][0]
+        elif content.get("kind") == "upload":
             limit = self.recorder.max_seconds
-            self._take(lambda: audio.load(bytes(uploaded["content"]), max_seconds=limit))
-            self.upload.value = ()  # so that the same file can be chosen again
+            self._take(lambda: audio.load(bytes(buffers[0]), max_seconds=limit))
 
     def _take(self, read: Callable[[], np.ndarray]) -> None:
         """Keep a recording and tell the callbacks. What fails is shown: a comm's errors go to a log."""

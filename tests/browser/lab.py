@@ -170,6 +170,7 @@ class Lab:
             **self.environment,
         }
         environment.pop("PYTHONDONTWRITEBYTECODE", None)  # it makes every start compile everything again
+        environment.pop("MPLBACKEND", None)  # the tests' own draws no figure into a notebook
         command = [
             sys.executable,
             "-m",
@@ -306,7 +307,9 @@ class Lesson:
         """
         picture.evaluate(
             """image => {
-                window.pressed = 0; window.taken = [];
+                window.taken = [];
+                if (image.isTimed) return;
+                image.isTimed = true;
                 document.addEventListener('keydown', () => { window.pressed = performance.now() }, true);
                 image.addEventListener('load', () => requestAnimationFrame(
                     () => window.taken.push(performance.now() - window.pressed)));
