@@ -34,15 +34,17 @@ CHROMIUM = $(shell for each in $(BROWSERS); do command -v $$each && break; done)
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help environment lab test test-unit test-notebooks test-browser doctor lint lock clean
+.PHONY: help environment lab test test-unit test-notebooks test-browser train doctor lint lock data clean
 
 help:
 	@echo 'make lab           open lesson 0 in JupyterLab   (make lab ARGS=--no-browser prints the address)'
 	@echo 'make test          unit tests, the examples in the documentation, every lesson from top to bottom'
 	@echo 'make test-browser  the lessons in a real JupyterLab, in Chromium'
+	@echo 'make train         train the shipped recogniser again, from the bundled recordings'
 	@echo 'make doctor        check this machine and say what to do about each trouble'
 	@echo 'make lint          check the style of the code'
 	@echo 'make lock          make requirements.lock and environment.yml from pyproject.toml'
+	@echo 'make data          make the bundled recordings again (needs npm, espeak-ng, flite and an hour)'
 	@echo 'make clean         remove the environment and what running left behind; recordings stay'
 	@echo ''
 	@echo 'Needs Python 3.11, 3.12 or 3.13. To name one: make lab PYTHON=python3.12'
@@ -77,6 +79,10 @@ test-browser: environment
 	fi
 	@CHROMIUM="$(CHROMIUM)" $(PYTEST) tests/browser $(ARGS)
 
+# The command that made asrlib/assets/digits.asr; see the README for what it reaches.
+train: environment
+	@$(QUIET) $(RUN) -m asrlib train --recipe shipped --out asrlib/assets/digits.asr $(ARGS)
+
 doctor: environment
 	@$(QUIET) $(RUN) -m asrlib doctor
 
@@ -85,6 +91,9 @@ lint: environment
 
 lock: environment
 	@$(RUN) tools/lock.py $(ARGS)
+
+data:
+	@PYTHON="$(PYTHON)" data/build/rebuild.sh $(ARGS)
 
 clean:
 	rm -rf .venv build asrlib.egg-info .pytest_cache .ruff_cache .hypothesis

@@ -14,7 +14,8 @@ TAKES = 3
 TEMPO = ((0.85, 1.05), (1.10, 1.30), (1.30, 1.60))  # of takes 0, 1 and 2; real people are often faster than a voice model
 ENDINGS = (".", "?", "!", ",")                      # what stands after the word bends its melody
 SAFE_ATTEMPT = 2                                    # from this attempt on: plain accent, plain tempo
-MAX_ATTEMPTS = 5
+SAFEST_ATTEMPT = 5                                  # from this attempt on: American for British speakers, too
+MAX_ATTEMPTS = 10
 STRINGS_PER_SPEAKER = {"train": 1, "validation": 3, "test": 4}
 WORD_SPEAKERS = {"train": 24, "validation": 6, "test": 10}
 NAMES = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
@@ -53,7 +54,8 @@ def _rng(*parts: object) -> np.random.Generator:
 def draw(item: Item, attempt: int) -> Draw:
     rng = _rng(item.kind, item.label, item.speaker.name, item.take, attempt)
     safe = attempt >= SAFE_ATTEMPT
-    accent = item.speaker.accent if not safe or item.speaker.accent == "british" else "american"
+    keeps_accent = not safe or (item.speaker.accent == "british" and attempt < SAFEST_ATTEMPT)
+    accent = item.speaker.accent if keeps_accent else "american"
     ending = _rng(item.kind, item.label, item.speaker.name, attempt).permutation(ENDINGS)[item.take]
     shift = int(rng.integers(0, 40)) if item.take else 0
     if item.kind == "listen":
