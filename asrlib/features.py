@@ -82,6 +82,9 @@ class FeatureConfig:
         standard deviation.
     log_floor : float
         Mel power below this value counts as this value, so that silence has a logarithm.
+    top_db : float or None
+        Dynamic range in dB: mel power further than this below the greatest of the recording counts as that
+        far below. None keeps all.
 
     Raises
     ------
@@ -112,6 +115,7 @@ class FeatureConfig:
     center: bool = False
     normalization: str = "none"
     log_floor: float = 1e-10
+    top_db: float | None = None
 
     def __post_init__(self) -> None:
         self._check_types()
@@ -202,9 +206,9 @@ class FeatureConfig:
             if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
                 raise ValueError(f"{name} is {value!r}; it must be a whole number of at least 1.")
             object.__setattr__(self, name, int(value))
-        for name in ("window_seconds", "hop_seconds", "f_min", "f_max", "preemphasis", "log_floor"):
+        for name in ("window_seconds", "hop_seconds", "f_min", "f_max", "preemphasis", "log_floor", "top_db"):
             value = getattr(self, name)
-            if name == "f_max" and value is None:
+            if name in ("f_max", "top_db") and value is None:
                 continue
             if isinstance(value, bool) or not isinstance(value, int | float | np.number):
                 raise ValueError(f"{name} is {value!r}; it must be a number.")
@@ -247,6 +251,9 @@ class FeatureConfig:
         # Below float32's smallest normal number the floor itself would round to zero.
         if self.log_floor < np.finfo(np.float32).tiny:
             raise ValueError(f"log_floor is {self.log_floor}; it must be above 1.2e-38, for example 1e-10.")
+
+        if self.top_db is not None and self.top_db <= 0:
+            raise ValueError(f"top_db is {self.top_db}; a dynamic range is positive, for example 80, or None.")
 
     def _check_frequencies(self) -> None:
         nyquist = self.sample_rate / 2
@@ -382,7 +389,7 @@ def log_mel(samples: np.ndarray, config: FeatureConfig | None = None) -> np.ndar
     """Compute the natural logarithm of the power in each mel band of each frame.
 
     Power below `log_floor` counts as `log_floor`. librosa's ``power_to_db(melspectrogram(...),
-    amin=log_floor, top_db=None)`` is this times 10 / ln 10, about 4.343.
+    amin=log_floor, top_db=top_db)`` of one recording is this times 10 / ln 10, about 4.343.
 
     Parameters
     ----------
@@ -412,7 +419,8 @@ def log_mel(samples: np.ndarray, config: FeatureConfig | None = None) -> np.ndar
     Lesson: 03
     """
     config = config or FeatureConfig()
-    return _in_chunks(samples, config, _log_mel_of_power(config), config.n_mels)
+    bands = _in_chunks(samples, config, _log_mel_of_power(config), config.n_mels)
+    return _limit_range(bands, config.top_db)
 
 
 def mfcc(samples: np.ndarray, config: FeatureConfig | None = None) -> np.ndarray:
@@ -454,6 +462,9 @@ def mfcc(samples: np.ndarray, config: FeatureConfig | None = None) -> np.ndarray
     config = config or FeatureConfig()
     log_mel_of_power = _log_mel_of_power(config)
     cosines = _cosines(config.n_mels, config.n_mfcc)
+    if config.top_db is not None:  # the range is known only once all of the recording is
+        bands = log_mel(samples, config)
+        return _product(bands.reshape(-1, config.n_mels), cosines).reshape(*bands.shape[:-1], config.n_mfcc)
 
     def cepstrum(power: np.ndarray) -> np.ndarray:
         return _product(log_mel_of_power(power), cosines)
@@ -639,6 +650,13 @@ def _log_mel_of_power(config: FeatureConfig) -> Callable[[np.ndarray], np.ndarra
         return np.log(mel_power, out=mel_power)
 
     return apply
+
+
+def _limit_range(bands: np.ndarray, top_db: float | None) -> np.ndarray:
+    """Raise what lies more than `top_db` below the greatest value of its own recording."""
+    if top_db is None:
+        return bands
+    return np.maximum(bands, bands.max(axis=(-2, -1), keepdims=True) - np.float32(top_db * math.log(10) / 10))
 
 
 def _counted_frames(features: np.ndarray, mask: np.ndarray | None) -> np.ndarray:

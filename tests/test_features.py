@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import scipy.fft
 
 from asrlib.errors import AudioError
 from asrlib.features import (
@@ -54,7 +55,7 @@ def librosa_log_mel(samples, config):
     import librosa
 
     power = librosa_mel_power(samples, config)
-    decibels = librosa.power_to_db(power, ref=1.0, amin=config.log_floor, top_db=None)
+    decibels = librosa.power_to_db(power, ref=1.0, amin=config.log_floor, top_db=config.top_db)
     return np.swapaxes(decibels, -1, -2) / DECIBELS_PER_NEPER
 
 
@@ -343,3 +344,26 @@ def test_config_survives_json_and_refuses_strangers():
         FeatureConfig.from_dict({"n_mel": 40})
     with pytest.raises(dataclasses.FrozenInstanceError):
         config.n_mels = 3
+
+
+@pytest.mark.parametrize("top_db", [20.0, 60.0])
+def test_limited_range_equals_librosa_and_is_per_recording(top_db):
+    config = FeatureConfig(top_db=top_db)
+    loud = chirp() + noise() * 1e-3
+    np.testing.assert_allclose(log_mel(loud, config), librosa_log_mel(loud, config), atol=1e-4)
+    batch = log_mel(np.stack([loud, 0.01 * loud]), config)
+    np.testing.assert_allclose(batch[1], log_mel(0.01 * loud, config), atol=1e-4)
+    assert np.ptp(batch[1]) <= top_db / DECIBELS_PER_NEPER + 1e-4
+
+
+def test_limited_range_reaches_the_cepstrum():
+    config = FeatureConfig(top_db=30.0, n_mfcc=40)
+    limited = log_mel(chirp(), config)
+    back = scipy.fft.idct(mfcc(chirp(), config), axis=-1, norm="ortho")
+    np.testing.assert_allclose(back, limited, atol=1e-3)
+
+
+@pytest.mark.parametrize("top_db", [0, -3.0, float("nan"), "80"])
+def test_impossible_range_is_refused(top_db):
+    with pytest.raises(ValueError, match="top_db"):
+        FeatureConfig(top_db=top_db)
