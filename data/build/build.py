@@ -96,9 +96,8 @@ def write_bundle(accepted: dict[Item, int]) -> None:
                 continue
             path = folder / f"{item.stem}.flac"
             path.write_bytes(attempt_path(item, attempt).read_bytes())
-            split = "listen" if kind == "listen" else item.speaker.split
-            rows.append((path.name, item.label, item.speaker.name, item.speaker.group, item.take, split,
-                         f"{soundfile.info(path).duration:.3f}"))
+            rows.append((path.name, item.label, item.speaker.name, item.speaker.group, item.take,
+                         item.speaker.split, f"{soundfile.info(path).duration:.3f}"))
         with (folder / "metadata.csv").open("w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file, lineterminator="\n")
             writer.writerow(COLUMNS)
