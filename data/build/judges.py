@@ -123,7 +123,7 @@ PROMPTS = {"digits": (DIGIT_WORDS, " One digit: 4. 9. 0. 2. 7. 1. 3. 8. 5. 6."),
 
 def _judge(item: Item, samples: np.ndarray) -> Verdict:
     if item.kind == "listen":
-        return Verdict(True, item.label)  # six sentences, listened to by ear
+        return Verdict(True, item.label)  # six sentences, no closed list: the data card says what Whisper wrote
     words, prompt = PROMPTS.get(item.kind, (DIGIT_WORDS, ""))
     sphinx = sphinx_words(samples, words, several=item.kind == "strings")
     if sphinx == item.label:
