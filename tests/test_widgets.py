@@ -412,6 +412,13 @@ def upload(microphone, name, content):
     microphone.recorder._handle_custom_msg({"kind": "upload", "name": name}, [memoryview(content)])
 
 
+def test_the_last_answer_goes_when_a_new_recording_starts(microphone):
+    microphone.hear(recording(RATE))
+    assert microphone.answer.value
+    microphone.recorder.state = "starting"
+    assert microphone.answer.value == ""
+
+
 def test_an_upload_ends_in_the_same_callback_twice_over(microphone, tmp_path):
     audio.write(tmp_path / "me.wav", recording(8_000), sample_rate=8_000)
     for _ in range(2):  # the same file again is a new recording

@@ -132,7 +132,7 @@ class DigitExplorer(Explorer):
         """Return the controls: the clip, its signal-to-noise ratio in dB, its speed."""
         return {
             "clip": choice("clip", list(self.clips)),
-            "snr_db": steps("speech to noise", _NOISE_LEVELS, value=math.inf),
+            "snr_db": steps("noise (SNR)", _NOISE_LEVELS, value=math.inf),
             "speed": slider("speed", 1.0, low=0.7, high=1.6, step=0.05, unit="×"),
         }
 

@@ -96,7 +96,7 @@ function element(tag, className, properties = {}) {
 function render({ model, el }) {
   const row = element("div", "asr-microphone");
   const button = element("button", "jupyter-button asr-record", { textContent: "● Record", type: "button" });
-  const meter = element("meter", "asr-level", { min: 0, max: 1, low: 0.01, high: 0.9, optimum: 0.3, value: 0 });
+  const meter = element("meter", "asr-level", { min: -60, max: 0, low: -40, high: -2, optimum: -20, value: -60 });
   const clock = element("span", "asr-clock", { textContent: "0.0 s" });
   const chooser = element("input", "asr-file", { type: "file", accept: "audio/*", hidden: true });
   const upload = element("button", "jupyter-button asr-upload", { textContent: "Upload a recording", type: "button" });
@@ -122,7 +122,8 @@ function render({ model, el }) {
   }
 
   function progress({ seconds, peak }) {
-    meter.value = Math.max(peak, 0.9 * meter.value); // falls slowly, so that the eye can follow
+    const decibels = 20 * Math.log10(Math.max(peak, 1e-3));
+    meter.value = Math.max(decibels, meter.value - 0.5); // falls slowly, so that the eye can follow
     if (seconds === null) return say("starting", "Wait…");
     clock.textContent = `${seconds.toFixed(1)} s`;
     say("recording", "Speak now, then press Stop.");
@@ -132,7 +133,7 @@ function render({ model, el }) {
     take?.close();
     take = null;
     button.textContent = "● Record";
-    meter.value = 0;
+    meter.value = meter.min;
   }
 
   function fail(error) {

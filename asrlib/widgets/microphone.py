@@ -63,6 +63,7 @@ class Microphone(ipywidgets.VBox):
         self.recorder = Recorder(max_seconds=max_seconds)
         self.answer = ipywidgets.HTML()
         self.recorder.on_msg(self._message_came)
+        self.recorder.observe(self._state_changed, names="state")
         super().__init__([self.recorder, self.answer])
 
     def on_recording(self, callback: Callback) -> None:
@@ -95,6 +96,10 @@ class Microphone(ipywidgets.VBox):
         elif content.get("kind") == "upload":
             limit = self.recorder.max_seconds
             self._take(lambda: audio.load(bytes(buffers[0]), max_seconds=limit))
+
+    def _state_changed(self, change: Mapping[str, Any]) -> None:
+        if change["new"] == "starting":
+            self.answer.value = ""  # the answer to the last recording would pass for one to the next
 
     def _take(self, read: Callable[[], np.ndarray]) -> None:
         """Keep a recording and tell the callbacks. What fails is shown: a comm's errors go to a log."""
