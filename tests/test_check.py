@@ -34,7 +34,9 @@ def hints_at(outcome, capsys, *, statement, words):
     assert outcome.property == statement
     for word in words:
         assert word in outcome.hint
-    assert printed == f"not yet: {outcome.property}\nhint: {outcome.hint}\n"
+    assert printed == f"{outcome}\n"
+    assert " ".join(printed.split()) == f"not yet: {outcome.property} hint: {outcome.hint}"
+    assert max(map(len, printed.splitlines())) <= 96
 
 
 @pytest.mark.parametrize("name", EXERCISES)

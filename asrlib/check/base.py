@@ -8,6 +8,7 @@ is printed.
 from __future__ import annotations
 
 import functools
+import textwrap
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -48,7 +49,11 @@ class Outcome:
         return self.ok
 
     def __str__(self) -> str:
-        return "yes" if self.ok else f"not yet: {self.property}\nhint: {self.hint}"
+        if self.ok:
+            return "yes"
+        # JupyterLab breaks longer lines anywhere, also within words.
+        hint = textwrap.fill(f"hint: {self.hint}", width=96, subsequent_indent="      ")
+        return f"not yet: {self.property}\n{hint}"
 
     def _ipython_display_(self) -> None:
         """Show nothing at the end of a cell: the check has printed itself already."""
