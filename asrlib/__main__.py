@@ -13,6 +13,7 @@ import os
 import sys
 import warnings
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -102,6 +103,13 @@ def _add_train(commands: Any) -> None:
         "--out", required=True, type=Path, metavar="FILE", help="where to save it, such as mine.asr"
     )
     parser.add_argument("--data", default="digits", metavar="NAME", help=f"{_DATA_HELP}; default: digits")
+    parser.add_argument(
+        "--recipe",
+        default="quick",
+        choices=("quick", "shipped"),
+        help="quick: under a minute; shipped: longer, as the recogniser that asrlib brings was trained; "
+        "the options below change single settings of it; default: quick",
+    )
     parser.add_argument("--epochs", type=_count, metavar="N", help="how often each recording is seen")
     parser.add_argument(
         "--seed", type=int, default=0, metavar="N", help="fixes all that is random; default: 0"
@@ -128,7 +136,7 @@ def _train(options: argparse.Namespace) -> int:
     chosen = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
     if options.no_augmentation:
         chosen["augmentation"] = None
-    config = training.TrainingConfig(**chosen)
+    config = replace(training.RECIPES[options.recipe], **chosen)
     train_set, validation = _training_sets(options.data, seed=options.seed)
     _complain(f"training on {train_set!r}\nvalidation on {validation!r}")
     result = training.train(train_set, validation=validation, config=config, progress=not options.quiet)

@@ -378,18 +378,18 @@ class Augmentation:
     """
 
     speed: tuple[float, float] = (0.85, 1.25)
-    trim_share: float = 0.5
-    trim_db: tuple[float, float] = (-35.0, -15.0)
-    reverberation_share: float = 0.3
+    trim_share: float = 0.6
+    trim_db: tuple[float, float] = (-35.0, -12.0)
+    reverberation_share: float = 0.4
     reverberation_seconds: tuple[float, float] = (0.1, 0.5)
     band_limit_share: float = 0.5
-    band_limit_hz: tuple[float, float] = (2_800.0, 4_000.0)
+    band_limit_hz: tuple[float, float] = (3_000.0, 3_900.0)
     tilt_db_per_octave: float = 3.0
     noise_share: float = 0.7
     snr_db: tuple[float, float] = (0.0, 30.0)
-    warp: tuple[float, float] = (0.85, 1.18)
-    mask_frames: int = 8
-    mask_bands: int = 8
+    warp: tuple[float, float] = (0.78, 1.22)
+    mask_frames: int = 12
+    mask_bands: int = 14
 
     def __post_init__(self) -> None:
         for field in fields(self):
@@ -417,7 +417,7 @@ def augment(
     rng: np.random.Generator,
     others: list[np.ndarray] | None = None,
 ) -> np.ndarray:
-    """Draw one variant of a recording: speed, edges, room, noise, line.
+    """Draw one variant of a recording: speed, room, microphone, noise, line, edges.
 
     Parameters
     ----------
@@ -447,8 +447,6 @@ def augment(
     samples = audio.check(samples)
     speed = float(rng.uniform(*augmentation.speed))
     changed = change_speed(samples, round(speed, 2))
-    if rng.random() < augmentation.trim_share:
-        changed = trim_quiet_edges(changed, threshold_db=float(rng.uniform(*augmentation.trim_db)))
     if rng.random() < augmentation.reverberation_share:
         changed = reverberate(
             changed,
@@ -467,6 +465,9 @@ def augment(
         # After the noise: a telephone line narrows speech and room alike.
         low = float(rng.uniform(0, 300)) * (rng.random() < 0.5)
         changed = band_limit(changed, low_hz=low, high_hz=float(rng.uniform(*augmentation.band_limit_hz)))
+    if rng.random() < augmentation.trim_share:
+        # Last: who records a narrow band trims what is left of it, and an /s/ has little left below 4 kHz.
+        changed = trim_quiet_edges(changed, threshold_db=float(rng.uniform(*augmentation.trim_db)))
     return audio.peak_limit(changed, peak=1.0)
 
 
