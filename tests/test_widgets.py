@@ -19,7 +19,7 @@ from asrlib.features import FeatureConfig
 from asrlib.models import CrnnConfig, weight_shapes
 from asrlib.recognizer import Recognizer
 from asrlib.widgets.digits import WORDS, DigitExplorer, some_clips
-from asrlib.widgets.explorer import Explorer, choice, slider, steps
+from asrlib.widgets.explorer import Explorer, _png, choice, slider, steps
 from asrlib.widgets.microphone import Microphone, samples_from_browser
 
 RATE = 16_000
@@ -131,6 +131,15 @@ def test_moving_artists_only_gives_the_same_picture_as_drawing_everything(ramp):
     for slope in [1.0, 2.0, 6.0, 9.0, 2.0, *rng.integers(0, 7, 10) / 2]:
         quick = pixels(ramp.still(slope=float(slope)).png)
         assert np.array_equal(quick, drawn_whole(ramp))
+
+
+@pytest.mark.parametrize("alpha", [255, 128])
+def test_the_encoder_loses_no_pixel(alpha):
+    painted = np.random.default_rng(0).integers(0, 256, (7, 5, 4), np.uint8)
+    painted[..., 3] = alpha
+    read = Image.open(io.BytesIO(_png(painted)))
+    assert read.mode == ("RGB" if alpha == 255 else "RGBA")
+    assert np.array_equal(np.asarray(read.convert("RGBA")), painted)
 
 
 def test_two_threads_do_not_paint_over_each_other(ramp):

@@ -213,8 +213,9 @@ class DigitExplorer(Explorer):
         self._sound.lines[0].set_data(*_outline(samples))
         peak = float(np.abs(samples).max())
         reach = next((limit for limit in _AMPLITUDES if peak <= limit), 1.0)
-        self._sound.set_ylim(-1.05 * reach, 1.05 * reach)
-        self._sound.set_yticks([-reach, 0, reach], [f"−{reach:.2f}", "0.00", f"{reach:.2f}"])
+        if self._sound.get_ylim()[1] != 1.05 * reach:  # placing ticks takes its time
+            self._sound.set_ylim(-1.05 * reach, 1.05 * reach)
+            self._sound.set_yticks([-reach, 0, reach], [f"\N{MINUS SIGN}{reach:.2f}", "0.00", f"{reach:.2f}"])
         self._sound.set_xlim(0, max(_LEAST_SECONDS, np.ceil(10 * seconds) / 10))
 
     def _draw_features(self, picture: np.ndarray) -> None:
@@ -233,8 +234,9 @@ class DigitExplorer(Explorer):
         ):
             bar.set_height(value)
             bar.set_facecolor(plots.COLORS["vermillion"] if i == winner else _QUIET_BAR)
+            text.set_visible(i == winner)
             text.xy = (i, value)
-            text.set_text(f"{100 * value:.0f} %" if i == winner else "")
+            text.set_text(f"{100 * value:.0f} %")
 
 
 def _word(label: str) -> str:
