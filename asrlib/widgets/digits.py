@@ -28,7 +28,7 @@ _NOISE_LEVELS = [
 ]
 _LEAST_SECONDS = 1.0  # on the time axis, so that a slower word looks longer
 _AMPLITUDES = (0.1, 0.25, 0.5, 1.0)
-_SHOWN_RANGE = 60 * np.log(10) / 10  # 60 dB in natural logarithms of power
+_SHOWN_DB = 60.0
 _QUIET_BAR = "#8c8c8c"
 
 
@@ -224,7 +224,9 @@ class DigitExplorer(Explorer):
         image, loudest = self._mel.images[0], float(picture.max())
         image.set_data(picture.T)
         image.set_extent((times[0] - half, times[-1] + half, -0.5, picture.shape[1] - 0.5))
-        image.set_clim(loudest - _SHOWN_RANGE, loudest)
+        # What the features leave of silence is black, so that noise is seen to fill it.
+        shown_db = min(_SHOWN_DB, self._picture_config.top_db or _SHOWN_DB)
+        image.set_clim(loudest - shown_db * math.log(10) / 10, loudest)
         self._mel.set_xlim(self._sound.get_xlim())  # set_extent moved it
 
     def _draw_probabilities(self, values: Sequence[float]) -> None:
