@@ -112,7 +112,7 @@ def _add_train(commands: Any) -> None:
     )
     parser.add_argument("--epochs", type=_count, metavar="N", help="how often each recording is seen")
     parser.add_argument(
-        "--seed", type=int, default=0, metavar="N", help="fixes all that is random; default: 0"
+        "--seed", type=int, metavar="N", help="fixes all that is random; default: that of the recipe"
     )
     parser.add_argument("--batch-size", type=_count, metavar="N", help="recordings in one step")
     parser.add_argument("--learning-rate", type=float, metavar="X", help="largest step of the optimiser")
@@ -137,7 +137,7 @@ def _train(options: argparse.Namespace) -> int:
     if options.no_augmentation:
         chosen["augmentation"] = None
     config = replace(training.RECIPES[options.recipe], **chosen)
-    train_set, validation = _training_sets(options.data, seed=options.seed)
+    train_set, validation = _training_sets(options.data, seed=config.seed)
     _complain(f"training on {train_set!r}\nvalidation on {validation!r}")
     result = training.train(train_set, validation=validation, config=config, progress=not options.quiet)
     path = result.recognizer.save(options.out)

@@ -378,9 +378,9 @@ class Augmentation:
     """
 
     speed: tuple[float, float] = (0.85, 1.25)
-    trim_share: float = 0.6
-    trim_db: tuple[float, float] = (-35.0, -12.0)
-    reverberation_share: float = 0.4
+    trim_share: float = 0.5
+    trim_db: tuple[float, float] = (-35.0, -15.0)
+    reverberation_share: float = 0.3
     reverberation_seconds: tuple[float, float] = (0.1, 0.5)
     band_limit_share: float = 0.5
     band_limit_hz: tuple[float, float] = (3_000.0, 3_900.0)

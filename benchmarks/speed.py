@@ -68,8 +68,10 @@ def main() -> None:
     print(f"Python {platform.python_version()}, {os.cpu_count()} cores, {platform.machine()}")
     empty = seconds_of("pass")
     print(f"start of Python          {empty:6.2f} s")
-    print(f"import asrlib            {seconds_of('import asrlib') - empty:6.2f} s   on top of that")
-    print(f"first word               {seconds_of(FIRST_WORD):6.2f} s   whole process: import, load, transcribe")
+    importing = max(0.0, seconds_of("import asrlib") - empty)
+    print(f"import asrlib            {importing:6.2f} s   on top of that")
+    first_word = seconds_of(FIRST_WORD)
+    print(f"first word               {first_word:6.2f} s   whole process: import, load, transcribe")
     median, slow = milliseconds_per_clip()
     print(f"transcribe one clip      {median:6.1f} ms  (95 % of clips within {slow:.1f} ms)")
     if not options.no_train:

@@ -1,5 +1,7 @@
 """Training learns, repeats itself exactly, and refuses what would fool its user."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -219,13 +221,24 @@ def test_variants_are_made_as_often_as_asked(sets, variants, made):
 
 
 def test_configured_augmentation_disturbs_recordings_and_features(sets):
-    plain = stream(sets[0], TrainingConfig(epochs=1, augmentation=None))
-    nothing = stream(sets[0], TrainingConfig(epochs=1, augmentation=Augmentation.none()))
-    disturbed = stream(sets[0], TrainingConfig(epochs=1, augmentation=Augmentation()))
+    # In the middle, since with augmentation the random places are other draws of the same generator.
+    centred = TrainingConfig(epochs=1, random_place=False)
+    plain = stream(sets[0], replace(centred, augmentation=None))
+    nothing = stream(sets[0], replace(centred, augmentation=Augmentation.none()))
+    disturbed = stream(sets[0], centred)
     np.testing.assert_allclose(plain[0][0], nothing[0][0], atol=1e-5)
     assert np.abs(plain[0][0] - disturbed[0][0]).max() > 0.5
-    again = stream(sets[0], TrainingConfig(epochs=1, augmentation=Augmentation()))
-    np.testing.assert_array_equal(disturbed[0][0], again[0][0])
+    np.testing.assert_array_equal(disturbed[0][0], stream(sets[0], centred)[0][0])
+
+
+def test_hidden_frames_are_speech_and_not_the_padding_around_it(sets):
+    only_time = replace(Augmentation.none(), mask_frames=12)
+    plain = stream(sets[0], TrainingConfig(epochs=1, random_place=False, augmentation=None))
+    masked = stream(sets[0], TrainingConfig(epochs=1, random_place=False, augmentation=only_time))
+    speech = np.abs(plain[0][0]).max(axis=2) > 0
+    hidden = speech & (np.abs(masked[0][0]).max(axis=2) == 0)
+    assert 3 < hidden.sum(axis=1).mean() < 9  # from 0 to 12 of every clip's frames, all of them speech
+    assert (hidden.sum(axis=1) <= 12).all()
 
 
 # -- what is refused -----------------------------------------------------------------------------------
@@ -272,6 +285,8 @@ def test_unusable_sets_are_refused(sets, tmp_path):
         {"warmup_epochs": -1},
         {"features": {}},
         {"model": None},
+        {"final_learning_rate": 1.5},
+        {"final_learning_rate": -0.1},
         {"augmentation": {}},
     ],
     ids=str,
