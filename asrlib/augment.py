@@ -1,8 +1,8 @@
 """Change recordings the way the world does, so that a network hears more than its training speakers.
 
-Each function changes one thing and takes what it changes by as an argument; only `Augmentation` and `augment` draw at
-random. All of them leave the word what it is. Waveform changes come before the features, `warp_frequency` and
-`mask_features` after them.
+Each function changes one thing and takes what it changes by as an argument; only `Augmentation` and
+`augment` draw at random. All of them leave the word what it is. Waveform changes come before the features,
+`warp_frequency` and `mask_features` after them.
 """
 
 from __future__ import annotations
@@ -112,8 +112,8 @@ def reverberate(
 
     References
     ----------
-    J. B. Allen, D. A. Berkley, "Image method for efficiently simulating small-room acoustics", J. Acoust. Soc. Am. 65
-    (1979), for rooms with walls; noise that decays is the simplest room of all.
+    J. B. Allen, D. A. Berkley, "Image method for efficiently simulating small-room acoustics",
+    J. Acoust. Soc. Am. 65 (1979), for rooms with walls; noise that decays is the simplest room of all.
 
     Lesson: 02
     """
@@ -129,7 +129,11 @@ def reverberate(
 
 
 def band_limit(
-    samples: np.ndarray, *, low_hz: float = 0.0, high_hz: float = 3_400.0, sample_rate: int = audio.SAMPLE_RATE
+    samples: np.ndarray,
+    *,
+    low_hz: float = 0.0,
+    high_hz: float = 3_400.0,
+    sample_rate: int = audio.SAMPLE_RATE,
 ) -> np.ndarray:
     """Keep only a band of frequencies, as a telephone line or a cheap microphone does.
 
@@ -163,7 +167,8 @@ def band_limit(
     """
     if not 0 <= low_hz < high_hz < sample_rate / 2:
         raise ValueError(
-            f"The band from {low_hz} to {high_hz} Hz does not fit: expected 0 <= low_hz < high_hz < {sample_rate / 2} Hz."
+            f"The band from {low_hz} to {high_hz} Hz does not fit: "
+            f"expected 0 <= low_hz < high_hz < {sample_rate / 2} Hz."
         )
     edges = (low_hz, high_hz) if low_hz > 0 else high_hz
     kind = "bandpass" if low_hz > 0 else "lowpass"
@@ -175,7 +180,7 @@ def band_limit(
 
 
 def _stop_edges(edges: tuple[float, float] | float, sample_rate: int) -> list[float] | float:
-    """Where a Chebyshev filter of type II must reach its stop band, for 3 dB near the edges that are asked for."""
+    """Where a Chebyshev filter of type II must reach its stop band, for 3 dB near the edges asked for."""
     room = 0.95 * sample_rate / 2
     if isinstance(edges, tuple):
         return [edges[0] * 0.7, min(edges[1] * 1.12, room)]
@@ -248,7 +253,9 @@ def trim_quiet_edges(
     Lesson: 06
     """
     if not threshold_db < 0:
-        raise ValueError(f"threshold_db is {threshold_db}; it must be below 0, the level of the loudest 10 ms.")
+        raise ValueError(
+            f"threshold_db is {threshold_db}; it must be below 0, the level of the loudest 10 ms."
+        )
     block = sample_rate // 100
     power = np.add.reduceat(np.square(samples, dtype=np.float64), np.arange(0, len(samples), block))
     loud = np.flatnonzero(power >= power.max() * 10 ** (threshold_db / 10))
@@ -283,13 +290,15 @@ def warp_frequency(features: np.ndarray, factor: float) -> np.ndarray:
 
     References
     ----------
-    N. Jaitly, G. Hinton, "Vocal tract length perturbation (VTLP) improves speech recognition", ICML workshop on deep
-    learning for audio, speech and language processing, 2013.
+    N. Jaitly, G. Hinton, "Vocal tract length perturbation (VTLP) improves speech recognition", ICML workshop
+    on deep learning for audio, speech and language processing, 2013.
 
     Lesson: 06
     """
     if not 0.5 <= factor <= 2:
-        raise ValueError(f"factor is {factor}; expected between 0.5 and 2. A human vocal tract varies by about 0.8 to 1.25.")
+        raise ValueError(
+            f"factor is {factor}; expected between 0.5 and 2; people differ by 0.8 to 1.25."
+        )
     n_mels = features.shape[1]
     source = np.minimum(np.arange(n_mels) / factor, n_mels - 1)
     low = np.minimum(source.astype(int), n_mels - 2)
@@ -405,8 +414,8 @@ class Augmentation:
     def none(cls) -> Augmentation:
         """Leave every recording as it is."""
         return cls(
-            speed=(1.0, 1.0), trim_share=0.0, reverberation_share=0.0, band_limit_share=0.0, tilt_db_per_octave=0.0,
-            noise_share=0.0, warp=(1.0, 1.0), mask_frames=0, mask_bands=0,
+            speed=(1.0, 1.0), trim_share=0.0, reverberation_share=0.0, band_limit_share=0.0,
+            tilt_db_per_octave=0.0, noise_share=0.0, warp=(1.0, 1.0), mask_frames=0, mask_bands=0,
         )  # fmt: skip
 
 

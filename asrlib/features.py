@@ -253,7 +253,9 @@ class FeatureConfig:
             raise ValueError(f"log_floor is {self.log_floor}; it must be above 1.2e-38, for example 1e-10.")
 
         if self.top_db is not None and self.top_db <= 0:
-            raise ValueError(f"top_db is {self.top_db}; a dynamic range is positive, for example 80, or None.")
+            raise ValueError(
+                f"top_db is {self.top_db}; a dynamic range is positive, for example 80, or None."
+            )
 
     def _check_frequencies(self) -> None:
         nyquist = self.sample_rate / 2

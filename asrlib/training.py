@@ -112,7 +112,9 @@ class TrainingConfig:
     variants: int | None = 4
     keep_best: bool = True
     n_frames: int = 100
-    features: FeatureConfig = field(default_factory=lambda: FeatureConfig(f_max=4000.0, normalization="mean", top_db=40.0))
+    features: FeatureConfig = field(
+        default_factory=lambda: FeatureConfig(f_max=4000.0, normalization="mean", top_db=40.0)
+    )
     model: CrnnConfig = field(default_factory=lambda: CrnnConfig(head="max"))
     seed: int = 0
 
@@ -132,7 +134,8 @@ class TrainingConfig:
                 raise ValueError(f"{name} must be 0 or more, got {getattr(self, name)!r}.")
         if not 0 <= self.final_learning_rate <= 1:
             raise ValueError(
-                f"final_learning_rate is a share of learning_rate from 0 to 1, got {self.final_learning_rate!r}."
+                "final_learning_rate is a share of learning_rate from 0 to 1, "
+                f"got {self.final_learning_rate!r}."
             )
         if not 0 <= self.label_smoothing < 1:
             raise ValueError(f"label_smoothing is a share from 0 to below 1, got {self.label_smoothing!r}.")
@@ -167,7 +170,13 @@ class TrainingConfig:
 RECIPES: Mapping[str, TrainingConfig] = {
     "quick": TrainingConfig(),
     "shipped": TrainingConfig(
-        epochs=40, batch_size=64, learning_rate=3e-3, weight_decay=0.0, label_smoothing=0.05, variants=8, seed=1
+        epochs=40,
+        batch_size=64,
+        learning_rate=3e-3,
+        weight_decay=0.0,
+        label_smoothing=0.05,
+        variants=8,
+        seed=1,
     ),
 }
 """Named ways to train: "quick" takes under a minute on two cores, "shipped" made ``assets/digits.asr``."""
@@ -424,7 +433,7 @@ class _Batches:
         disturb_clip = self.config.augmentation is not None and self.augment is None
         windows = []
         for clip in self._pool.map(self._clip, variants, chosen.tolist()):
-            # Before the clip is set into its window: what is hidden must be speech, not the padding around it.
+            # Before the clip is set into its window: what is hidden must be speech, not padding.
             picture = self._disturb_features(clip.features, rng) if disturb_clip else clip.features
             windows.append(fit_window(picture, self.config.n_frames, energy=clip.energy, rng=place)[0])
         batch = np.stack(windows)
@@ -441,7 +450,7 @@ class _Batches:
         return disturb(samples, self.config.augmentation, rng=rng, others=self.samples)
 
     def _disturb_features(self, picture: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """Warp one clip's features, then hide a part: at most a third of a short word, so that it stays a word."""
+        """Warp one clip's features, then hide a part, but at most a third of a short word's frames."""
         how = self.config.augmentation
         if self.config.features.kind == "log_mel":  # cepstral coefficients are no frequencies
             picture = warp_frequency(picture, float(rng.uniform(*how.warp)))

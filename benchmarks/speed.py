@@ -3,7 +3,8 @@
     .venv/bin/python benchmarks/speed.py              # about two minutes on two cores
     .venv/bin/python benchmarks/speed.py --no-train   # without the training
 
-Times of whole processes are medians of five, each in a process of its own; milliseconds are medians over clips.
+Times of whole processes are medians of five, each in a process of its own; milliseconds are medians over
+clips.
 """
 
 from __future__ import annotations
@@ -56,7 +57,9 @@ def seconds_to_train() -> tuple[float, float]:
     """Seconds of the quick training, and its accuracy on the validation speakers."""
     from asrlib import datasets, training
 
-    result = training.train(datasets.digits("train"), validation=datasets.digits("validation"), progress=False)
+    result = training.train(
+        datasets.digits("train"), validation=datasets.digits("validation"), progress=False
+    )
     return result.seconds, max(result.history["val_accuracy"])
 
 
@@ -76,7 +79,9 @@ def main() -> None:
     print(f"transcribe one clip      {median:6.1f} ms  (95 % of clips within {slow:.1f} ms)")
     if not options.no_train:
         seconds, accuracy = seconds_to_train()
-        print(f"train, quick recipe      {seconds:6.0f} s   {100 * accuracy:.1f} % right on validation speakers")
+        print(
+            f"train, quick recipe      {seconds:6.0f} s   {100 * accuracy:.1f} % right on validation speakers"
+        )
 
 
 if __name__ == "__main__":

@@ -56,7 +56,9 @@ def test_reverberation_adds_the_energy_asked_for_and_decays():
     assert 10 * np.log10(early / late) == pytest.approx(60 * 6400 / RATE / 0.5, abs=2)
 
 
-@pytest.mark.parametrize(("hz", "kept"), [(100, False), (1000, True), (2500, True), (5000, False), (7000, False)])
+@pytest.mark.parametrize(
+    ("hz", "kept"), [(100, False), (1000, True), (2500, True), (5000, False), (7000, False)]
+)
 def test_telephone_band_keeps_its_band_only(hz, kept):
     heard = band_limit(tone(hz), low_hz=300, high_hz=3400)[RATE // 4 :]
     loss_db = audio.level_db(tone(hz)) - audio.level_db(heard)
@@ -71,7 +73,10 @@ def test_impossible_band_is_refused(band):
 
 @pytest.mark.parametrize("slope", [-3.0, 2.0])
 def test_tilt_is_a_straight_line_over_octaves(slope):
-    gains = [audio.level_db(tilt(tone(hz), db_per_octave=slope)) - audio.level_db(tone(hz)) for hz in (500, 1000, 4000)]
+    gains = [
+        audio.level_db(tilt(tone(hz), db_per_octave=slope)) - audio.level_db(tone(hz))
+        for hz in (500, 1000, 4000)
+    ]
     np.testing.assert_allclose(gains, [-slope, 0, 2 * slope], atol=0.05)
 
 
@@ -116,7 +121,9 @@ def test_noise_share_one_brings_the_signal_to_noise_ratio_asked_for():
     assert signals.speech_level_db(speech) - audio.level_db(heard - speech) == pytest.approx(10, abs=0.5)
 
 
-@pytest.mark.parametrize("setting", [{"noise_share": 1.5}, {"speed": (1.2, 0.8)}, {"snr_db": (1.0, 2.0, 3.0)}])
+@pytest.mark.parametrize(
+    "setting", [{"noise_share": 1.5}, {"speed": (1.2, 0.8)}, {"snr_db": (1.0, 2.0, 3.0)}]
+)
 def test_impossible_settings_are_refused(setting):
     with pytest.raises(ValueError, match=next(iter(setting))):
         Augmentation(**setting)

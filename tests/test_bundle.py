@@ -56,7 +56,9 @@ def test_no_voice_of_one_split_is_an_ingredient_of_another(monkeypatch):
         sys.modules.pop(name, None)
     import speakers
 
-    names = sorted({r["speaker"] for r in rows("digits") if r["group"] not in ("robot", "blend_female", "blend_male")})
+    names = sorted(
+        {r["speaker"] for r in rows("digits") if r["group"] not in ("robot", "blend_female", "blend_male")}
+    )
     assert len(names) == 54
     everyone = speakers.all_speakers(names)
     split_of = {s.name: s.split for s in everyone}

@@ -1,8 +1,9 @@
 """Rebuild `data/`: say every item, let the judges listen, keep what they understood, write clips and tables.
 
-    make data            # from the repository's top; needs npm, espeak-ng, flite and about an hour on two cores
+    make data            # from the repository's top; npm, espeak-ng, flite, and about an hour on two cores
 
-Work in progress is kept in `data/build/work/` (ignored by git): a build that was cut short goes on where it stopped.
+Work in progress is kept in `data/build/work/` (ignored by git): a build that was cut short goes on where it
+stopped.
 """
 
 from __future__ import annotations
@@ -16,9 +17,8 @@ from collections import Counter
 from functools import partial
 from pathlib import Path
 
-import soundfile
-
 import judges
+import soundfile
 from plan import MAX_ATTEMPTS, Item, all_items, draw
 from speakers import all_speakers
 from synthesis import KOKORO_RATE, round_to_bits, say_phonemes, say_text, set_level, to_rate, trim
@@ -45,7 +45,9 @@ def synthesise(task: tuple[Item, int], voices: Path) -> None:
         return
     how = draw(item, attempt)
     if item.speaker.engine == "kokoro":
-        samples = say_phonemes(how.phonemes, item.speaker, folder=voices, speed=how.speed, row_shift=how.row_shift)
+        samples = say_phonemes(
+            how.phonemes, item.speaker, folder=voices, speed=how.speed, row_shift=how.row_shift
+        )
         rate = KOKORO_RATE
     else:
         samples, rate = say_text(how.text, item.speaker.engine, speed=how.speed)
@@ -60,23 +62,37 @@ def synthesise(task: tuple[Item, int], voices: Path) -> None:
 
 def say_all(tasks: list[tuple[Item, int]], voices: Path, processes: int) -> None:
     with multiprocessing.Pool(processes) as pool:
-        for done, _ in enumerate(pool.imap_unordered(partial(synthesise, voices=voices), tasks, chunksize=8), 1):
+        for done, _ in enumerate(
+            pool.imap_unordered(partial(synthesise, voices=voices), tasks, chunksize=8), 1
+        ):
             if done % 100 == 0 or done == len(tasks):
                 print(f"said {done} of {len(tasks)}", flush=True)
 
 
 def choose(items: list[Item], voices: Path, processes: int) -> tuple[dict[Item, int], list[dict]]:
-    """Say, judge, and say again what was not understood; the accepted attempt of each item, and every rejection."""
+    """Say, judge, say again what was not understood; give the accepted attempts and all rejections."""
     accepted: dict[Item, int] = {}
     rejections: list[dict] = []
     waiting = items
     for attempt in range(MAX_ATTEMPTS):
         say_all([(item, attempt) for item in waiting], voices, processes)
-        verdicts = judges.listen({item: attempt_path(item, attempt) for item in waiting}, memory=WORK / "verdicts.json")
+        verdicts = judges.listen(
+            {item: attempt_path(item, attempt) for item in waiting}, memory=WORK / "verdicts.json"
+        )
         accepted |= {item: attempt for item in waiting if verdicts[item].accepted}
         refused = [item for item in waiting if not verdicts[item].accepted]
-        rejections += [{"kind": i.kind, "label": i.label, "speaker": i.speaker.name, "group": i.speaker.group,
-                        "take": i.take, "attempt": attempt, "heard": verdicts[i].heard} for i in refused]
+        rejections += [
+            {
+                "kind": i.kind,
+                "label": i.label,
+                "speaker": i.speaker.name,
+                "group": i.speaker.group,
+                "take": i.take,
+                "attempt": attempt,
+                "heard": verdicts[i].heard,
+            }
+            for i in refused
+        ]
         waiting = refused
         print(f"attempt {attempt}: {len(refused)} not understood", flush=True)
         if not waiting:
@@ -96,8 +112,17 @@ def write_bundle(accepted: dict[Item, int]) -> None:
                 continue
             path = folder / f"{item.stem}.flac"
             path.write_bytes(attempt_path(item, attempt).read_bytes())
-            rows.append((path.name, item.label, item.speaker.name, item.speaker.group, item.take,
-                         item.speaker.split, f"{soundfile.info(path).duration:.3f}"))
+            rows.append(
+                (
+                    path.name,
+                    item.label,
+                    item.speaker.name,
+                    item.speaker.group,
+                    item.take,
+                    item.speaker.split,
+                    f"{soundfile.info(path).duration:.3f}",
+                )
+            )
         with (folder / "metadata.csv").open("w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file, lineterminator="\n")
             writer.writerow(COLUMNS)
@@ -106,7 +131,9 @@ def write_bundle(accepted: dict[Item, int]) -> None:
 
 def write_checksums() -> None:
     files = sorted(p for kind in ("digits", "strings", "words", "listen") for p in (DATA / kind).iterdir())
-    lines = [f"{hashlib.sha256(p.read_bytes()).hexdigest()}  {p.relative_to(DATA).as_posix()}\n" for p in files]
+    lines = [
+        f"{hashlib.sha256(p.read_bytes()).hexdigest()}  {p.relative_to(DATA).as_posix()}\n" for p in files
+    ]
     (DATA / "SHA256SUMS").write_text("".join(lines), encoding="utf-8")
 
 
@@ -118,24 +145,35 @@ def write_report(items: list[Item], accepted: dict[Item, int], rejections: list[
         "kept": dict(Counter(i.kind for i in accepted)),
         "kept at attempt": {str(k): v for k, v in sorted(Counter(accepted.values()).items())},
         "refused at first": dict(Counter(r["kind"] for r in first)),
-        "refused at first, digits by group": dict(Counter(r["group"] for r in first if r["kind"] == "digits")),
+        "refused at first, digits by group": dict(
+            Counter(r["group"] for r in first if r["kind"] == "digits")
+        ),
         "refused at first, digits heard as": dict(
-            Counter(f"{r['label']} -> {r['heard']}" for r in first if r["kind"] == "digits").most_common(20)),
+            Counter(f"{r['label']} -> {r['heard']}" for r in first if r["kind"] == "digits").most_common(20)
+        ),
         "dropped": [f"{i.kind}/{i.stem}" for i in items if i not in accepted],
     }
-    (HERE / "report.json").write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    (HERE / "report.json").write_text(
+        json.dumps(report, indent=1, ensure_ascii=False) + "\n", encoding="utf-8"
+    )
     print(json.dumps(report, indent=1, ensure_ascii=False))
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--voices", type=Path, default=WORK / "voices", help="folder of Kokoro's voice files (*.bin)")
+    parser.add_argument(
+        "--voices", type=Path, default=WORK / "voices", help="folder of Kokoro's voice files (*.bin)"
+    )
     parser.add_argument("--processes", type=int, default=multiprocessing.cpu_count())
-    parser.add_argument("--say-only", action="store_true", help="first attempts only, no judging, nothing written to data/")
+    parser.add_argument(
+        "--say-only", action="store_true", help="first attempts only, no judging, nothing written to data/"
+    )
     args = parser.parse_args()
     names = sorted(p.stem for p in args.voices.glob("*.bin"))
     if len(names) != 54:
-        raise SystemExit(f"expected Kokoro's 54 voice files in {args.voices}, found {len(names)}: run `make data`")
+        raise SystemExit(
+            f"expected Kokoro's 54 voice files in {args.voices}, found {len(names)}: run `make data`"
+        )
     items = all_items(all_speakers(names))
     if args.say_only:
         say_all([(item, 0) for item in items], args.voices, args.processes)

@@ -6,15 +6,18 @@ import hashlib
 from dataclasses import dataclass
 
 import numpy as np
-
 from pronunciations import DIGITS, LISTEN, WORDS
 from speakers import SEED, Speaker
 
 TAKES = 3
-TEMPO = ((0.85, 1.05), (1.10, 1.30), (1.30, 1.60))  # of takes 0, 1 and 2; real people are often faster than a voice model
-ENDINGS = (".", "?", "!", ",")                      # what stands after the word bends its melody
-SAFE_ATTEMPT = 2                                    # from this attempt on: plain accent, plain tempo
-SAFEST_ATTEMPT = 5                                  # from this attempt on: American for British speakers, too
+TEMPO = (
+    (0.85, 1.05),
+    (1.10, 1.30),
+    (1.30, 1.60),
+)  # of takes 0, 1 and 2; real people are often faster than a voice model
+ENDINGS = (".", "?", "!", ",")  # what stands after the word bends its melody
+SAFE_ATTEMPT = 2  # from this attempt on: plain accent, plain tempo
+SAFEST_ATTEMPT = 5  # from this attempt on: American for British speakers, too
 MAX_ATTEMPTS = 10
 STRINGS_PER_SPEAKER = {"train": 1, "validation": 3, "test": 4}
 WORD_SPEAKERS = {"train": 24, "validation": 6, "test": 10}
@@ -25,7 +28,7 @@ NAMES = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight",
 class Item:
     """One clip to be made."""
 
-    kind: str       # digits, strings, words, listen
+    kind: str  # digits, strings, words, listen
     label: str
     speaker: Speaker
     take: int
@@ -69,12 +72,20 @@ def draw(item: Item, attempt: int) -> Draw:
         table = WORDS["british" if accent == "british" else "american"]
         return Draw(table[item.label] + str(ending), item.label, float(rng.uniform(0.85, 1.3)), shift)
     phonemes = str(rng.choice(DIGITS[accent][item.label]))
-    return Draw(phonemes + ("." if safe else str(ending)), NAMES[int(item.label)], float(rng.uniform(low, high)), shift)
+    return Draw(
+        phonemes + ("." if safe else str(ending)),
+        NAMES[int(item.label)],
+        float(rng.uniform(low, high)),
+        shift,
+    )
 
 
 def _strings_of(speaker: Speaker) -> list[str]:
     rng = _rng("strings of", speaker.name)
-    return [" ".join(map(str, rng.integers(0, 10, rng.integers(3, 8)))) for _ in range(STRINGS_PER_SPEAKER[speaker.split])]
+    return [
+        " ".join(map(str, rng.integers(0, 10, rng.integers(3, 8))))
+        for _ in range(STRINGS_PER_SPEAKER[speaker.split])
+    ]
 
 
 def all_items(speakers: list[Speaker]) -> list[Item]:

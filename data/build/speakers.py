@@ -1,7 +1,7 @@
 """Who speaks: the 54 voices of Kokoro, blends of them, and a few robots; and who is heard in which split.
 
-A split is drawn over Kokoro's own voices first, group by group. A blend mixes voices of one split only, so that no voice
-of the test set is heard in training, not even as an ingredient.
+A split is drawn over Kokoro's own voices first, group by group. A blend mixes voices of one split only, so
+that no voice of the test set is heard in training, not even as an ingredient.
 """
 
 from __future__ import annotations
@@ -14,16 +14,49 @@ SEED = 2026
 BLENDS = {"train": 48, "validation": 8, "test": 10}
 BASE_SHARE = {"validation": 8, "test": 10}  # of Kokoro's 54 voices; the rest trains
 
-REGIONS = {"a": "american", "b": "british"}  # the first letter of a Kokoro voice; every other is "international"
-ACCENT_OF_LANGUAGE = {"a": "american", "b": "british", "e": "romance", "f": "french", "h": "indian", "i": "romance",
-                      "j": "east_asian", "p": "romance", "z": "east_asian"}
-BLEND_ACCENTS = ("american", "american", "american", "british", "british", "french", "german", "romance", "indian",
-                 "east_asian", "slavic", "german", "french")
+REGIONS = {
+    "a": "american",
+    "b": "british",
+}  # the first letter of a Kokoro voice; every other is "international"
+ACCENT_OF_LANGUAGE = {
+    "a": "american",
+    "b": "british",
+    "e": "romance",
+    "f": "french",
+    "h": "indian",
+    "i": "romance",
+    "j": "east_asian",
+    "p": "romance",
+    "z": "east_asian",
+}
+BLEND_ACCENTS = (
+    "american",
+    "american",
+    "american",
+    "british",
+    "british",
+    "french",
+    "german",
+    "romance",
+    "indian",
+    "east_asian",
+    "slavic",
+    "german",
+    "french",
+)
 
-# espeak-ng: voice and variant; flite: voice. Splits are fixed by hand, so that each engine is heard in each of them.
+# espeak-ng: voice and variant; flite: voice. Dealt out by hand, so that each split hears both engines.
 ROBOTS = {
-    "train": ("espeak:en-us+m3", "espeak:en-us+f2", "espeak:en-gb+m7", "espeak:en-gb-scotland+m1",
-              "espeak:en-029+f4", "espeak:en-gb-x-rp+klatt2", "flite:kal16", "flite:slt"),
+    "train": (
+        "espeak:en-us+m3",
+        "espeak:en-us+f2",
+        "espeak:en-gb+m7",
+        "espeak:en-gb-scotland+m1",
+        "espeak:en-029+f4",
+        "espeak:en-gb-x-rp+klatt2",
+        "flite:kal16",
+        "flite:slt",
+    ),
     "validation": ("espeak:en-us-nyc+f5", "flite:awb"),
     "test": ("espeak:en-gb-x-gbclan+f1", "espeak:en-us+m5", "flite:rms"),
 }
@@ -37,8 +70,8 @@ class Speaker:
     group: str
     split: str
     accent: str
-    timbre: tuple[str, ...]   # Kokoro voices whose first 128 style numbers (colour of the voice) are averaged
-    melody: tuple[str, ...]   # Kokoro voices whose last 128 style numbers (rhythm and pitch) are averaged
+    timbre: tuple[str, ...]  # Kokoro voices whose first 128 style numbers (colour of the voice) are averaged
+    melody: tuple[str, ...]  # Kokoro voices whose last 128 style numbers (rhythm and pitch) are averaged
     engine: str = "kokoro"
 
 
@@ -81,7 +114,9 @@ def all_speakers(voices: list[str]) -> list[Speaker]:
     """The speakers of the bundle, the same on every call."""
     rng = np.random.default_rng(SEED)
     split = _split_base_voices(sorted(voices), rng)
-    speakers = [Speaker(v, _base_group(v), split[v], ACCENT_OF_LANGUAGE[v[0]], (v,), (v,)) for v in sorted(voices)]
+    speakers = [
+        Speaker(v, _base_group(v), split[v], ACCENT_OF_LANGUAGE[v[0]], (v,), (v,)) for v in sorted(voices)
+    ]
     for name, count in BLENDS.items():
         own = [v for v in sorted(voices) if split[v] == name]
         speakers += [_blend(i, name, own, rng) for i in range(count)]

