@@ -107,7 +107,7 @@ def _add_train(commands: Any) -> None:
         "--recipe",
         default="quick",
         choices=("quick", "shipped"),
-        help="quick: under a minute; shipped: longer, as the recogniser that asrlib brings was trained; "
+        help="quick: about two minutes; shipped: longer, as the recogniser that asrlib brings was trained; "
         "the options below change single settings of it; default: quick",
     )
     parser.add_argument("--epochs", type=_count, metavar="N", help="how often each recording is seen")

@@ -179,7 +179,7 @@ RECIPES: Mapping[str, TrainingConfig] = {
         seed=1,
     ),
 }
-"""Named ways to train: "quick" takes under a minute on two cores, "shipped" made ``assets/digits.asr``."""
+"""Named ways to train: "quick" takes about two minutes on two cores, "shipped" made ``assets/digits.asr``."""
 
 
 @dataclass(frozen=True)
