@@ -79,9 +79,10 @@ test-browser: environment
 	fi
 	@CHROMIUM="$(CHROMIUM)" $(PYTEST) tests/browser $(ARGS)
 
-# The command that made asrlib/assets/digits.asr; see the README for what it reaches.
+# The command that made asrlib/assets/digits.asr. One thread, because sums in another order give other weights.
+ONE_THREAD := TF_NUM_INTRAOP_THREADS=1 TF_NUM_INTEROP_THREADS=1 OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
 train: environment
-	@$(QUIET) $(RUN) -m asrlib train --recipe shipped --out asrlib/assets/digits.asr $(ARGS)
+	@$(QUIET) $(ONE_THREAD) $(RUN) -m asrlib train --recipe shipped --out asrlib/assets/digits.asr $(ARGS)
 
 doctor: environment
 	@$(QUIET) $(RUN) -m asrlib doctor
