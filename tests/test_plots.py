@@ -1,5 +1,8 @@
 """The numbers behind each figure, its words, and whether its colours can be seen."""
 
+import importlib
+from pathlib import Path
+
 import matplotlib as mpl
 
 mpl.use("Agg")
@@ -13,6 +16,7 @@ from matplotlib.figure import Figure
 from asrlib import features, plots
 from asrlib.evaluation import NoiseRow, by_group, wilson_interval
 from asrlib.features import FeatureConfig
+from asrlib.plots import common
 
 THEMES = {"light": ["#ffffff"], "dark": ["#111111"], "clear": ["#ffffff", "#111111"]}
 
@@ -50,9 +54,21 @@ def contrast(one, other):
     return (light + 0.05) / (dark + 0.05)
 
 
+@pytest.mark.parametrize(
+    "file", sorted(Path(plots.__file__).parent.glob("[a-z]*.py")), ids=lambda file: file.stem
+)
+def test_every_figure_is_reached_from_plots(file):
+    module = importlib.import_module(f"asrlib.plots.{file.stem}")
+    names = {"COLORS", "alt_text", "style"} if module is common else set(module.__all__)
+    assert names <= set(plots.__all__), f"name them in asrlib/plots/__init__.py: {names - set(plots.__all__)}"
+    for name in names:
+        assert getattr(plots, name) is getattr(module, name)
+    assert getattr(plots, file.stem) is module
+
+
 @pytest.mark.parametrize("theme", THEMES)
 def test_text_and_colours_stand_out_from_every_background(theme):
-    look = plots._LOOKS[theme]
+    look = common.LOOKS[theme]
     for background in THEMES[theme]:
         # 4.5 for text and 3 for graphics; without a background of its own 4.34 is the most a grey can reach.
         assert contrast(look.ink, background) >= (4.33 if theme == "clear" else 7)
@@ -63,7 +79,7 @@ def test_text_and_colours_stand_out_from_every_background(theme):
 @pytest.mark.parametrize("theme", THEMES)
 def test_style_reaches_new_axes_and_the_callers(theme):
     plots.style(theme)
-    look = plots._LOOKS[theme]
+    look = common.LOOKS[theme]
     own = plots.waveform(sound())
     assert own.figure.get_facecolor() == mpl.colors.to_rgba(look.face)
     for ax in (own, plots.waveform(sound(), ax=Figure().subplots())):

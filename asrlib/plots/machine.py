@@ -1,19 +1,10 @@
-"""Every figure of the course, one function each, one message each.
-
-A function draws into ``ax``, or into a figure of its own, and returns the axes. `alt_text` describes what was
-drawn in words. Colours are those of Okabe and Ito, which colour-blind readers can tell apart; each theme uses
-those that keep a contrast of at least 3 with its background.
-"""
+"""The machine and how well it does: sound, features, answer, and the accuracy of the answers."""
 
 from __future__ import annotations
 
-import weakref
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
 
 import matplotlib as mpl
-import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -22,33 +13,29 @@ from matplotlib.ticker import MaxNLocator
 
 from asrlib.evaluation import NoiseRow, Row
 from asrlib.features import FeatureConfig
+from asrlib.plots.common import (
+    add_colorbar,
+    alt_text,
+    describe,
+    empty_figure,
+    look,
+    minus,
+    one,
+    prepared,
+    settings,
+)
 
 __all__ = [
-    "COLORS",
     "accuracy_by_group",
     "accuracy_curve",
-    "alt_text",
     "chain",
     "confusion",
     "history",
     "log_mel",
     "probabilities",
-    "style",
     "waveform",
 ]
 
-COLORS = {
-    "blue": "#0072B2",
-    "vermillion": "#D55E00",
-    "green": "#009E73",
-    "purple": "#CC79A7",
-    "sky": "#56B4E9",
-    "orange": "#E69F00",
-}
-"""The palette of M. Okabe and K. Ito (https://jfly.uni-koeln.de/color/), less black and yellow."""
-
-_ON_WHITE = tuple(COLORS[name] for name in ("blue", "vermillion", "green", "purple"))
-_ON_BLACK = tuple(COLORS[name] for name in ("sky", "orange", "green", "purple"))
 _POWER_MAP = "magma"
 _CEPSTRUM_MAP = "PuOr"
 _TICK_HZ = (125, 250, 500, 1000, 2000, 4000, 8000, 16_000)
@@ -57,91 +44,6 @@ _TICK_SPACING = 0.11  # of the height of the axis
 _SHOWN_RANGE = 70 * np.log(10) / 10
 _DIGITS = tuple("0123456789")
 _CHAIN_SPACE = {"left": 0.1, "right": 0.985, "bottom": 0.14, "top": 0.92, "wspace": 0.46, "hspace": 0.5}
-
-
-@dataclass(frozen=True)
-class _Look:
-    face: str
-    ink: str
-    quiet: str
-    colors: tuple[str, ...]
-
-    @property
-    def main(self) -> str:
-        return self.colors[0]
-
-    @property
-    def strong(self) -> str:
-        return self.colors[1]
-
-
-# Contrast of the text with its face: 16 on "light", 14 on "dark". No grey reaches 4.5 on white and on #111 at
-# once, 4.3 is the most there is; so only "clear" goes without a face of its own.
-_LOOKS = {
-    "light": _Look(face="#ffffff", ink="#222222", quiet="#8c8c8c", colors=_ON_WHITE),
-    "dark": _Look(face="#111111", ink="#dddddd", quiet="#808080", colors=_ON_BLACK),
-    "clear": _Look(face="none", ink="#797979", quiet="#797979", colors=_ON_WHITE),
-}
-_current_look = _LOOKS["light"]
-_descriptions: weakref.WeakKeyDictionary[Axes | Figure, str] = weakref.WeakKeyDictionary()
-
-
-def style(theme: str = "light") -> None:
-    """Set the look of the figures of this module and of your own in the same notebook.
-
-    Parameters
-    ----------
-    theme : {"light", "dark", "clear"}
-        "light" draws on white and "dark" on near-black; both are readable wherever they are shown. "clear"
-        has no background and mid-grey text, which is readable, though fainter, on light and on dark pages.
-
-    Raises
-    ------
-    ValueError
-        When the theme is unknown.
-
-    Examples
-    --------
-    >>> style("light")
-
-    Lesson: 00
-    """
-    global _current_look
-    if theme not in _LOOKS:
-        raise ValueError(f"theme is {theme!r}; it must be one of {', '.join(_LOOKS)}.")
-    _current_look = _LOOKS[theme]
-    mpl.rcParams.update(_settings(_current_look))
-
-
-def alt_text(drawn: Axes | Figure) -> str:
-    """Describe a figure of this module in a sentence or two, for readers who cannot see it.
-
-    Parameters
-    ----------
-    drawn : Axes or Figure
-        What a function of this module returned.
-
-    Returns
-    -------
-    str
-        The description.
-
-    Raises
-    ------
-    ValueError
-        When no function of this module drew it.
-
-    Examples
-    --------
-    >>> alt_text(waveform(np.zeros(8000, np.float32) + 0.25))
-    'Waveform of 0.50 seconds; its largest amplitude is 0.25.'
-
-    Lesson: 00
-    """
-    description = _descriptions.get(drawn)
-    if description is None:
-        raise ValueError("There is no description of this figure: asrlib.plots did not draw it.")
-    return description
 
 
 def waveform(
@@ -178,17 +80,17 @@ def waveform(
 
     Lesson: 00
     """
-    samples = _one(samples, "samples", ndim=1, shape="(n_samples,)")
-    ax = _prepared(ax, size=(7.0, 2.2))
+    samples = one(samples, "samples", ndim=1, shape="(n_samples,)")
+    ax = prepared(ax, size=(7.0, 2.2))
     seconds = start_seconds + np.arange(len(samples)) / sample_rate
-    ax.plot(seconds, samples, color=_current_look.main, linewidth=0.7)
+    ax.plot(seconds, samples, color=look().main, linewidth=0.7)
     peak = float(np.abs(samples).max())
     ax.set_xlim(start_seconds, start_seconds + len(samples) / sample_rate)
     ax.set_ylim(*(np.array([-1.08, 1.08]) * (peak or 1.0)))
     ax.set_xlabel("time (s)")
     ax.set_ylabel("amplitude")
     length = len(samples) / sample_rate
-    _describe(ax, f"Waveform of {length:.2f} seconds; its largest amplitude is {peak:.2g}.")
+    describe(ax, f"Waveform of {length:.2f} seconds; its largest amplitude is {peak:.2g}.")
     return ax
 
 
@@ -235,14 +137,14 @@ def log_mel(
     Lesson: 00
     """
     config = config or FeatureConfig()
-    features = _one(features, "features", ndim=2, shape=f"(n_frames, {config.n_coefficients})")
+    features = one(features, "features", ndim=2, shape=f"(n_frames, {config.n_coefficients})")
     if features.shape[1] != config.n_coefficients:
         raise ValueError(
             f"The features have {features.shape[1]} coefficients and the configuration says "
             f"{config.n_coefficients}. Pass the configuration that made them."
         )
     colorbar = ax is None if colorbar is None else colorbar
-    ax = _prepared(ax, size=(7.0, 2.8))
+    ax = prepared(ax, size=(7.0, 2.8))
     times, half_hop = config.times(len(features)), config.hop_length / config.sample_rate / 2
     low, high = limits or _color_limits(features, config)
     image = ax.imshow(
@@ -258,8 +160,8 @@ def log_mel(
     ax.set_xlabel("time (s)")
     _label_bands(ax, config)
     if colorbar:
-        _add_colorbar(image, ax, "coefficient" if config.kind == "mfcc" else "ln power")
-    _describe(ax, _features_in_words(features, config))
+        add_colorbar(image, ax, "coefficient" if config.kind == "mfcc" else "ln power")
+    describe(ax, _features_in_words(features, config))
     return ax
 
 
@@ -299,15 +201,15 @@ def probabilities(
     Lesson: 00
     """
     values, labels = _named_probabilities(probabilities, labels)
-    ax = _prepared(ax, size=(5.0, 2.8))
+    ax = prepared(ax, size=(5.0, 2.8))
     winner = int(values.argmax())
-    colors = [_current_look.strong if i == winner else _current_look.quiet for i in range(len(values))]
+    colors = [look().strong if i == winner else look().quiet for i in range(len(values))]
     bars = ax.bar(range(len(values)), values, color=colors, width=0.72)
     ax.bar_label(
         bars,
         labels=[f"{100 * v:.0f} %" if i == winner else "" for i, v in enumerate(values)],
         padding=2,
-        color=_current_look.ink,
+        color=look().ink,
         fontweight="bold",
     )
     crowded = sum(map(len, labels)) > 20
@@ -319,7 +221,7 @@ def probabilities(
     ax.set_yticks([0, 0.5, 1])
     ax.set_xlabel("word")
     ax.set_ylabel("probability")
-    _describe(ax, _probabilities_in_words(values, labels))
+    describe(ax, _probabilities_in_words(values, labels))
     return ax
 
 
@@ -375,8 +277,8 @@ def chain(
     config = config or FeatureConfig()
     values, labels = _named_probabilities(probabilities, labels)
     text = labels[int(values.argmax())] if text is None else text
-    with mpl.rc_context(_settings(_current_look)):
-        figure = _empty_figure(figure, size=(9.0, 4.2))
+    with mpl.rc_context(settings()):
+        figure = empty_figure(figure, size=(9.0, 4.2))
         grid = figure.add_gridspec(2, 3, width_ratios=(3.4, 3.0, 1.2), **_CHAIN_SPACE)
         sound = figure.add_subplot(grid[0, 0])
         picture = figure.add_subplot(grid[1, 0], sharex=sound)
@@ -394,8 +296,8 @@ def chain(
         ):
             axes.set_title(title, loc="left")
         _connect(figure, sound, picture, bars, written)
-    steps = " ".join(_descriptions[axes] for axes in (sound, picture, bars))
-    _describe(figure, f'The whole machine, from left to right. {steps} The machine writes "{text}".')
+    steps = " ".join(alt_text(axes) for axes in (sound, picture, bars))
+    describe(figure, f'The whole machine, from left to right. {steps} The machine writes "{text}".')
     return figure
 
 
@@ -429,12 +331,12 @@ def confusion(matrix: np.ndarray, *, labels: Sequence[str] = _DIGITS, ax: Axes |
 
     Lesson: 07
     """
-    matrix = _one(matrix, "matrix", ndim=2, shape=f"({len(labels)}, {len(labels)})")
+    matrix = one(matrix, "matrix", ndim=2, shape=f"({len(labels)}, {len(labels)})")
     if matrix.shape != (len(labels), len(labels)):
         raise ValueError(
             f"The matrix has shape {matrix.shape}; {len(labels)} labels need as many rows and columns."
         )
-    ax = _prepared(ax, size=(4.6, 4.4))
+    ax = prepared(ax, size=(4.6, 4.4))
     shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
     ax.imshow(shares, cmap="Blues", vmin=0, vmax=1, aspect="equal")
     for (row, column), count in np.ndenumerate(matrix):
@@ -449,7 +351,7 @@ def confusion(matrix: np.ndarray, *, labels: Sequence[str] = _DIGITS, ax: Axes |
     ax.tick_params(length=0)
     ax.set_xlabel("answered")
     ax.set_ylabel("said")
-    _describe(ax, _confusion_in_words(matrix, labels))
+    describe(ax, _confusion_in_words(matrix, labels))
     return ax
 
 
@@ -501,7 +403,7 @@ def accuracy_curve(
     if len(rows) == 0:
         raise ValueError("There is no row to draw. Pass what accuracy_against_snr gave.")
     rows = sorted(rows, key=lambda row: row.snr_db)
-    ax = _prepared(ax, size=(5.6, 3.2))
+    ax = prepared(ax, size=(5.6, 3.2))
     finite = [row.snr_db for row in rows if np.isfinite(row.snr_db)]
     # Room for "no noise" one and a half steps to the right of the highest ratio.
     step = (finite[-1] - finite[0]) / (len(finite) - 1) if len(finite) > 1 else 5.0
@@ -509,7 +411,7 @@ def accuracy_curve(
     at = np.array([row.snr_db if np.isfinite(row.snr_db) else beyond for row in rows], float)
     percent = np.array([100 * row.accuracy for row in rows])
     bounds = 100 * np.array([row.interval for row in rows])
-    color = color or _current_look.colors[len(ax.containers) % len(_current_look.colors)]
+    color = color or look().colors[len(ax.containers) % len(look().colors)]
     reach = np.maximum(0, np.stack([percent - bounds[:, 0], bounds[:, 1] - percent]))
     ax.errorbar(at, percent, yerr=reach, fmt="none", ecolor=color, elinewidth=1.2, capsize=3)
     marked = {"color": color, "marker": "o", "markersize": 4}
@@ -517,15 +419,15 @@ def accuracy_curve(
     ax.plot(at[len(finite) :], percent[len(finite) :], linestyle="none", **marked)
     if chance is not None:
         _mark_chance(100 * chance, ax)
-    ax.set_xticks(at, [_minus(row.snr_db) if np.isfinite(row.snr_db) else "no noise" for row in rows])
+    ax.set_xticks(at, [minus(row.snr_db) if np.isfinite(row.snr_db) else "no noise" for row in rows])
     ax.set_ylim(0, 104)
     ax.set_xlabel("signal-to-noise ratio (dB)")
     ax.set_ylabel("accuracy (%)")
     if label is not None:
-        ax.legend(loc="upper left", frameon=False, labelcolor=_current_look.ink)
+        ax.legend(loc="upper left", frameon=False, labelcolor=look().ink)
     numbers = ", ".join(f"{row.name} {100 * row.accuracy:.1f} %" for row in rows)
     named = "" if label is None else f" of {label}"
-    _describe(ax, f"Accuracy{named} against signal-to-noise ratio: {numbers}.", add=label is not None)
+    describe(ax, f"Accuracy{named} against signal-to-noise ratio: {numbers}.", add=label is not None)
     return ax
 
 
@@ -561,7 +463,7 @@ def accuracy_by_group(rows: Sequence[Row], *, ax: Axes | None = None) -> Axes:
     if len(rows) == 0:
         raise ValueError("There is no row to draw. Pass the speakers or groups of a report.")
     rows = sorted(rows, key=lambda row: (row.accuracy, row.name))
-    ax = _prepared(ax, size=(5.6, 0.9 + 0.28 * len(rows)))
+    ax = prepared(ax, size=(5.6, 0.9 + 0.28 * len(rows)))
     percent = np.array([100 * row.accuracy for row in rows])
     bounds = 100 * np.array([row.interval for row in rows])
     reach = np.maximum(0, np.stack([percent - bounds[:, 0], bounds[:, 1] - percent]))
@@ -571,7 +473,7 @@ def accuracy_by_group(rows: Sequence[Row], *, ax: Axes | None = None) -> Axes:
         xerr=reach,
         fmt="o",
         markersize=5,
-        color=_current_look.main,
+        color=look().main,
         elinewidth=1.2,
         capsize=3,
     )
@@ -580,7 +482,7 @@ def accuracy_by_group(rows: Sequence[Row], *, ax: Axes | None = None) -> Axes:
     ax.set_xlim(min(90.0, 10 * np.floor(bounds.min() / 10)), 100.5)
     ax.set_xlabel("accuracy (%)")
     numbers = ", ".join(f"{row.name} {100 * row.accuracy:.1f} %" for row in reversed(rows))
-    _describe(ax, f"Accuracy of each of {len(rows)}, best first: {numbers}.")
+    describe(ax, f"Accuracy of each of {len(rows)}, best first: {numbers}.")
     return ax
 
 
@@ -621,11 +523,11 @@ def history(
     drawn = {name: np.asarray(curves[key], float) for name, key in named.items() if key in curves}
     if not drawn or any(values.size == 0 for values in drawn.values()):
         raise ValueError(f"The curves {list(curves)} hold no epoch of {metric!r}. Choose metric= from them.")
-    ax = _prepared(ax, size=(5.6, 3.0))
+    ax = prepared(ax, size=(5.6, 3.0))
     percent = metric.endswith("accuracy")
     scale, unit = (100, " %") if percent else (1, "")
     ends = []
-    for (name, values), color in zip(drawn.items(), (_current_look.quiet, _current_look.main), strict=False):
+    for (name, values), color in zip(drawn.items(), (look().quiet, look().main), strict=False):
         epochs = np.arange(1, len(values) + 1)
         ax.plot(epochs, scale * values, color=color, marker="o", markersize=3, label=name)
         number = f"{scale * values[-1]:.1f}" if percent else f"{values[-1]:.3g}"
@@ -633,75 +535,11 @@ def history(
     ax.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     ax.set_xlabel("epoch")
     ax.set_ylabel(f"{metric} (%)" if percent else metric)
-    ax.legend(loc="best", frameon=False, labelcolor=_current_look.ink)
+    ax.legend(loc="best", frameon=False, labelcolor=look().ink)
     n_epochs = max(len(values) for values in drawn.values())
     counted = f"{n_epochs} epoch" + ("s" if n_epochs > 1 else "")
-    _describe(ax, f"{metric.capitalize()} over {counted}: {', '.join(ends)}.")
+    describe(ax, f"{metric.capitalize()} over {counted}: {', '.join(ends)}.")
     return ax
-
-
-def _settings(look: _Look) -> dict[str, Any]:
-    return {
-        "figure.facecolor": look.face,
-        "savefig.facecolor": look.face,
-        "axes.facecolor": "none",
-        "figure.dpi": 110,
-        "font.size": 10,
-        "axes.titlesize": 10,
-        "axes.titleweight": "bold",
-        "axes.titlelocation": "left",
-        "axes.labelsize": 10,
-        "text.color": look.ink,
-        "axes.labelcolor": look.ink,
-        "axes.titlecolor": look.ink,
-        "axes.edgecolor": look.quiet,
-        "xtick.color": look.quiet,
-        "ytick.color": look.quiet,
-        "xtick.labelcolor": look.ink,
-        "ytick.labelcolor": look.ink,
-        "axes.spines.top": False,
-        "axes.spines.right": False,
-        "axes.prop_cycle": mpl.cycler(color=look.colors),
-        "legend.frameon": False,
-        "lines.linewidth": 1.6,
-    }
-
-
-def _prepared(ax: Axes | None, *, size: tuple[float, float]) -> Axes:
-    """Give axes in this module's look: new ones, or the caller's, dressed alike."""
-    if ax is None:
-        with mpl.rc_context(_settings(_current_look)):
-            return plt.subplots(figsize=size, layout="constrained")[1]
-    look = _current_look
-    ax.set_facecolor("none")
-    ax.spines[["top", "right"]].set_visible(False)
-    ax.spines[["left", "bottom"]].set_color(look.quiet)
-    ax.tick_params(color=look.quiet, labelcolor=look.ink)
-    for text in (ax.xaxis.label, ax.yaxis.label, ax.title):
-        text.set_color(look.ink)
-    return ax
-
-
-def _empty_figure(figure: Figure | None, *, size: tuple[float, float]) -> Figure:
-    if figure is None:
-        return plt.figure(figsize=size)
-    figure.clear()
-    figure.set_facecolor(_current_look.face)
-    return figure
-
-
-def _describe(drawn: Axes | Figure, description: str, *, add: bool = False) -> None:
-    before = _descriptions.get(drawn) if add else None
-    _descriptions[drawn] = f"{before} {description}" if before else description
-
-
-def _one(array: np.ndarray, name: str, *, ndim: int, shape: str) -> np.ndarray:
-    array = np.asarray(array)
-    if array.ndim != ndim or array.size == 0:
-        raise ValueError(
-            f"{name} has shape {array.shape}; expected {shape} of a single recording, not empty."
-        )
-    return array
 
 
 def _label_bands(ax: Axes, config: FeatureConfig) -> None:
@@ -729,7 +567,7 @@ def _color_limits(features: np.ndarray, config: FeatureConfig) -> tuple[float, f
 
 
 def _mark_chance(percent: float, ax: Axes) -> None:
-    ax.axhline(percent, color=_current_look.quiet, linewidth=1, linestyle=(0, (4, 3)))
+    ax.axhline(percent, color=look().quiet, linewidth=1, linestyle=(0, (4, 3)))
     ax.annotate(
         "guessing",
         (0.99, percent),
@@ -738,19 +576,8 @@ def _mark_chance(percent: float, ax: Axes) -> None:
         textcoords="offset points",
         ha="right",
         fontsize=8,
-        color=_current_look.ink,
+        color=look().ink,
     )
-
-
-def _minus(number: float) -> str:
-    return f"{number:g}".replace("-", "\N{MINUS SIGN}")
-
-
-def _add_colorbar(image: Any, ax: Axes, label: str) -> None:
-    bar = ax.figure.colorbar(image, ax=ax, pad=0.02, aspect=18)
-    bar.outline.set_visible(False)
-    bar.ax.tick_params(color=_current_look.quiet, labelcolor=_current_look.ink)
-    bar.set_label(label, color=_current_look.ink)
 
 
 def _named_probabilities(
@@ -778,9 +605,7 @@ def _write(text: str, ax: Axes) -> None:
     """Write the answer as large as its length allows."""
     ax.set_axis_off()
     size = min(72, 105 / max(1, len(text)))
-    ax.text(
-        0.5, 0.5, text, ha="center", va="center", fontsize=size, color=_current_look.strong, fontweight="bold"
-    )
+    ax.text(0.5, 0.5, text, ha="center", va="center", fontsize=size, color=look().strong, fontweight="bold")
 
 
 def _connect(figure: Figure, sound: Axes, picture: Axes, bars: Axes, written: Axes) -> None:
@@ -795,7 +620,7 @@ def _connect(figure: Figure, sound: Axes, picture: Axes, bars: Axes, written: Ax
         ((chart.x1 + 0.012, height), (answer.x0 - 0.004, height)),
     ):
         arrow = FancyArrowPatch(start, end, transform=figure.transFigure, shrinkA=0, shrinkB=0)
-        arrow.set(arrowstyle="-|>", mutation_scale=13, linewidth=1.6, color=_current_look.quiet)
+        arrow.set(arrowstyle="-|>", mutation_scale=13, linewidth=1.6, color=look().quiet)
         figure.add_artist(arrow)
 
 

@@ -1,0 +1,26 @@
+"""Every figure of the course, one function each, one message each.
+
+A function draws into ``ax``, or into a figure of its own, and returns the axes. `alt_text` describes what was
+drawn in words. Colours are those of Okabe and Ito, which colour-blind readers can tell apart; each theme uses
+those that keep a contrast of at least 3 with its background.
+"""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach(
+    __name__,
+    submodules=["common", "machine"],
+    submod_attrs={
+        "common": ["COLORS", "alt_text", "style"],
+        "machine": [
+            "accuracy_by_group",
+            "accuracy_curve",
+            "chain",
+            "confusion",
+            "history",
+            "log_mel",
+            "probabilities",
+            "waveform",
+        ],
+    },
+)
