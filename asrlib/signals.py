@@ -1,13 +1,15 @@
-"""Noises made by code, the level of speech, and mixing the two at a stated signal-to-noise ratio.
+"""Sounds made by code: tones, noises, and what sampling and quantisation make of them.
 
-Every noise is a function of its length in seconds and of ``rng``, and has a stated level, so that one can
-stand for another: ``noise(seconds, rng=rng)``.
+A tone is a function of its frequency and has a stated amplitude. A noise is a function of its length and of
+``rng`` and has a stated level, so that one can stand for another: ``noise(seconds, rng=rng)``. `mix` adds a
+noise to speech at a stated signal-to-noise ratio, and `snr_db` measures one.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 import scipy.fft
@@ -16,14 +18,24 @@ from asrlib import audio
 from asrlib.errors import AudioError
 
 __all__ = [
+    "alias_frequency",
     "babble",
+    "brown_noise",
+    "chirp",
     "fit_length",
     "hiss",
     "hum",
+    "keep_every",
     "mix",
     "pink_noise",
+    "quantize",
+    "sample",
+    "sinc_reconstruct",
+    "sine",
+    "snr_db",
     "speech_frames",
     "speech_level_db",
+    "square",
     "white_noise",
 ]
 
@@ -31,6 +43,391 @@ _LEVEL_DB = -26.0
 # ITU-T P.56 counts as speech what lies less than this below the level of the speech itself.
 _SPEECH_MARGIN_DB = 15.9
 _FRAME_SECONDS = 0.020
+_METHODS = ("linear", "logarithmic")
+_DITHERS = ("none", "rectangular", "triangular")
+# float32 tells 24 bits apart.
+_FEWEST_BITS, _MOST_BITS = 2, 24
+# Values of sinc computed at a time: bounds the memory that a long reconstruction needs.
+_CHUNK_VALUES = 1 << 20
+
+
+def sine(
+    frequency: float,
+    *,
+    seconds: float,
+    sample_rate: int = audio.SAMPLE_RATE,
+    amplitude: float = 0.5,
+    phase: float = 0.0,
+) -> np.ndarray:
+    """Make a pure tone.
+
+    A frequency above half the sample rate is not refused: its samples are those of a lower tone, the one that
+    `alias_frequency` names.
+
+    Parameters
+    ----------
+    frequency : float
+        In Hz.
+    seconds : float
+        Length in seconds.
+    sample_rate : int
+        Samples per second.
+    amplitude : float
+        Height of the peaks, 0 to 1 of full scale.
+    phase : float
+        Where in its period the tone starts, in radians.
+
+    Returns
+    -------
+    ndarray, shape (n_samples,)
+        float32, within [-amplitude, amplitude].
+
+    Raises
+    ------
+    ValueError
+        When a number is not finite, the amplitude is not from 0 to 1, or the length holds no sample.
+
+    Examples
+    --------
+    >>> sine(1000, seconds=0.5, sample_rate=4000)[:4].round(3).tolist()
+    [0.0, 0.5, 0.0, -0.5]
+
+    Lesson: 01
+    """
+    frequency, phase = _finite("frequency", frequency), _finite("phase", phase)
+    cycles = frequency * np.arange(_n_samples(seconds, sample_rate)) / sample_rate
+    return (_amplitude(amplitude) * np.sin(2 * np.pi * cycles + phase)).astype(np.float32)
+
+
+def square(
+    frequency: float,
+    *,
+    seconds: float,
+    sample_rate: int = audio.SAMPLE_RATE,
+    amplitude: float = 0.5,
+) -> np.ndarray:
+    """Make a square wave by reading off the ideal one, so that its partials alias.
+
+    The ideal wave has odd partials without end. Those above half the sample rate come back as lower tones
+    that fit no harmony: the wave is made so on purpose.
+
+    Parameters
+    ----------
+    frequency : float
+        Fundamental in Hz.
+    seconds, sample_rate, amplitude
+        As in `sine`.
+
+    Returns
+    -------
+    ndarray, shape (n_samples,)
+        float32: ``amplitude`` in the first half of each period, ``-amplitude`` in the second.
+
+    Raises
+    ------
+    ValueError
+        As in `sine`.
+
+    Examples
+    --------
+    >>> square(1000, seconds=0.001, sample_rate=4000).tolist()
+    [0.5, 0.5, -0.5, -0.5]
+
+    Lesson: 01
+    """
+    cycles = _finite("frequency", frequency) * np.arange(_n_samples(seconds, sample_rate)) / sample_rate
+    height = np.float32(_amplitude(amplitude))
+    return np.where(cycles % 1 < 0.5, height, -height)
+
+
+def chirp(
+    start: float,
+    stop: float,
+    *,
+    seconds: float,
+    sample_rate: int = audio.SAMPLE_RATE,
+    amplitude: float = 0.5,
+    method: str = "linear",
+) -> np.ndarray:
+    """Make a tone that glides from one frequency to another.
+
+    A glide that passes half the sample rate is not refused: it is heard to turn round there.
+
+    Parameters
+    ----------
+    start, stop : float
+        Frequency at the first sample, and the one reached after the last, in Hz.
+    seconds, sample_rate, amplitude
+        As in `sine`.
+    method : {"linear", "logarithmic"}
+        The same number of Hz in every second, or the same number of octaves.
+
+    Returns
+    -------
+    ndarray, shape (n_samples,)
+        float32, within [-amplitude, amplitude].
+
+    Raises
+    ------
+    ValueError
+        As in `sine`; also for an unknown method, and for a frequency of 0 or less in a logarithmic glide.
+
+    Examples
+    --------
+    >>> len(chirp(100, 4000, seconds=0.5))
+    8000
+
+    Lesson: 01
+    """
+    start, stop = _finite("start", start), _finite("stop", stop)
+    share = np.arange(_n_samples(seconds, sample_rate)) / (seconds * sample_rate)
+    # Cycles are the integral of the frequency over time.
+    if method == "linear":
+        cycles = seconds * (start * share + (stop - start) * share**2 / 2)
+    elif method == "logarithmic":
+        if not (start > 0 and stop > 0):
+            raise ValueError(
+                f"start={start:g} and stop={stop:g} Hz came. A logarithmic glide needs both above 0 Hz: no "
+                "number of octaves leads to 0. Raise them, or take method='linear'."
+            )
+        growth = math.log(stop / start)
+        cycles = seconds * start * (np.expm1(growth * share) / growth if growth else share)
+    else:
+        raise ValueError(f"method={method!r} came. Expected one of {', '.join(_METHODS)}.")
+    return (_amplitude(amplitude) * np.sin(2 * np.pi * cycles)).astype(np.float32)
+
+
+def sample(
+    function: Callable[[np.ndarray], np.ndarray], *, seconds: float, sample_rate: int = audio.SAMPLE_RATE
+) -> np.ndarray:
+    """Read off a function of time at equally spaced instants, as a converter reads off the air pressure.
+
+    Parameters
+    ----------
+    function : callable
+        Takes an array of times in seconds and returns the values there, within [-1, 1].
+    seconds : float
+        Length in seconds. The first sample is taken at time 0, the last one step before the end.
+    sample_rate : int
+        Samples per second.
+
+    Returns
+    -------
+    ndarray, shape (n_samples,)
+        float32: sample n is ``function(n / sample_rate)``.
+
+    Raises
+    ------
+    ValueError
+        When the length holds no sample, or the function gives another number of values than of times.
+    AudioError
+        When a value is not finite or lies outside [-1, 1].
+
+    Examples
+    --------
+    >>> sample(lambda time: 0.5 * np.cos(2 * np.pi * 2 * time), seconds=1, sample_rate=4).tolist()
+    [0.5, -0.5, 0.5, -0.5]
+
+    Lesson: 01
+    """
+    times = np.arange(_n_samples(seconds, sample_rate)) / sample_rate
+    values = np.asarray(function(times), dtype=np.float64)
+    if values.ndim == 0:
+        values = np.full(times.shape, values)  # a function that does not depend on time
+    if values.shape != times.shape:
+        raise ValueError(
+            f"The function gave values of shape {values.shape} for {len(times)} times. "
+            "Expected one value for each time; write it with np.sin and the like, which take arrays."
+        )
+    return audio.check(values, name="the values of the function", allow_silence=True)
+
+
+def keep_every(samples: np.ndarray, factor: int) -> np.ndarray:
+    """Keep every so many samples and drop the rest, without the filter that ought to come first.
+
+    The sample rate falls by the factor. Whatever lies above half the new rate aliases: that is what this
+    function is there to show. `asrlib.audio.resample` filters first.
+
+    Parameters
+    ----------
+    samples : ndarray, shape (n_samples,)
+        A recording.
+    factor : int
+        2 keeps every second sample, 3 every third.
+
+    Returns
+    -------
+    ndarray, shape (ceil(n_samples / factor),)
+        float32.
+
+    Raises
+    ------
+    ValueError
+        When the factor is not a whole number of at least 1.
+    AudioError
+        When the recording is unusable.
+
+    Examples
+    --------
+    >>> keep_every(np.array([0.0, 0.25, 0.5, 0.75, 1.0]), 2).tolist()
+    [0.0, 0.5, 1.0]
+
+    Lesson: 01
+    """
+    factor = _whole("factor", factor, low=1)
+    return audio.check(samples, allow_silence=True)[::factor].copy()
+
+
+def alias_frequency(frequency: Any, *, sample_rate: int = audio.SAMPLE_RATE) -> Any:
+    """Tell which frequency is heard when a tone is sampled without a filter.
+
+    Parameters
+    ----------
+    frequency : float or ndarray
+        Frequency of the tone in Hz.
+    sample_rate : int
+        Samples per second.
+
+    Returns
+    -------
+    float or ndarray
+        The frequency between 0 and half the sample rate whose samples are the same, in Hz. A tone in that
+        range is heard as itself.
+
+    Raises
+    ------
+    ValueError
+        When a number is not finite, or the rate is not positive.
+
+    Examples
+    --------
+    >>> alias_frequency(5000, sample_rate=8000)
+    3000.0
+    >>> alias_frequency(np.array([3000, 8000, 9000]), sample_rate=8000).tolist()
+    [3000.0, 0.0, 1000.0]
+
+    Lesson: 01
+    """
+    if not np.isfinite(frequency).all():
+        raise ValueError(f"frequency={frequency!r} came. Expected finite numbers of Hz.")
+    sample_rate = _checked_rate(sample_rate)
+    # The distance to the nearest whole multiple of the sample rate.
+    heard = np.abs(frequency - sample_rate * np.round(np.divide(frequency, sample_rate)))
+    return heard if isinstance(frequency, np.ndarray) else float(heard)
+
+
+def sinc_reconstruct(
+    samples: np.ndarray, *, times: np.ndarray, sample_rate: int = audio.SAMPLE_RATE
+) -> np.ndarray:
+    """Compute the wave between its samples: a sum of sinc functions, one at each sample, as high as it.
+
+    This is the sum of the sampling theorem, which runs over samples without end. A recording has an end, and
+    counts as zero beyond it, so the wave is not exact near its ends.
+
+    Parameters
+    ----------
+    samples : ndarray, shape (n_samples,)
+        A recording. The first sample was taken at time 0.
+    times : ndarray, shape (n_times,)
+        When to compute the wave, in seconds, in any order.
+    sample_rate : int
+        Samples per second of the recording.
+
+    Returns
+    -------
+    ndarray, shape (n_times,)
+        float32. Between loud samples the wave may pass 1.
+
+    Raises
+    ------
+    ValueError
+        When the times are not a one-dimensional array of finite numbers.
+    AudioError
+        When the recording is unusable.
+
+    Examples
+    --------
+    The wave passes through its samples.
+
+    >>> samples = np.array([0.25, 0.5, 0.25, -0.5])
+    >>> sinc_reconstruct(samples, times=np.arange(4) / 8000, sample_rate=8000).tolist()
+    [0.25, 0.5, 0.25, -0.5]
+
+    References
+    ----------
+    .. [1] C. E. Shannon, "Communication in the presence of noise", Proceedings of the IRE 37 (1), 1949.
+
+    Lesson: 01
+    """
+    samples = audio.check(samples, allow_silence=True).astype(np.float64)
+    times = np.asarray(times, dtype=np.float64)
+    if times.ndim != 1 or not np.isfinite(times).all():
+        raise ValueError(f"times of shape {times.shape} came. Expected one row of finite numbers of seconds.")
+    positions = times * _checked_rate(sample_rate)
+    numbers = np.arange(len(samples))
+    values = np.empty(len(times), np.float32)
+    n_rows = max(1, _CHUNK_VALUES // len(samples))
+    for first in range(0, len(times), n_rows):
+        distances = positions[first : first + n_rows, np.newaxis] - numbers
+        values[first : first + n_rows] = np.sinc(distances) @ samples
+    return values
+
+
+def quantize(
+    samples: np.ndarray,
+    *,
+    bits: int,
+    dither: str = "none",
+    rng: np.random.Generator | None = None,
+) -> np.ndarray:
+    """Round samples to the levels that a number of bits can tell apart.
+
+    The levels are equally far apart, from -1 to 1, with zero among them ("mid-tread"): ``2**bits - 1`` of
+    them, with a step of ``1 / (2**(bits - 1) - 1)``.
+
+    Parameters
+    ----------
+    samples : ndarray, shape (n_samples,)
+        A recording, float, in [-1, 1].
+    bits : int
+        2 to 24. One bit has no level on either side of zero.
+    dither : {"none", "rectangular", "triangular"}
+        Noise added before rounding: none, of one step from end to end, or the sum of two such noises.
+        Triangular dither makes the mean and the power of the error independent of the signal.
+    rng : numpy.random.Generator, optional
+        Draws the dither; needed where there is one.
+
+    Returns
+    -------
+    ndarray, shape (n_samples,)
+        float32, on the levels. Dither cannot lift a sample beyond the outermost level: leave it two steps of
+        room.
+
+    Raises
+    ------
+    ValueError
+        When the number of bits or the kind of dither is not one of those, or `rng` is missing.
+    AudioError
+        When the recording is unusable.
+
+    Examples
+    --------
+    Three bits are seven levels, a third apart.
+
+    >>> (3 * quantize(np.array([-1.0, -0.2, 0.1, 0.6]), bits=3)).round().tolist()
+    [-1.0, -1.0, 0.0, 2.0]
+
+    References
+    ----------
+    .. [1] S. P. Lipshitz, R. A. Wannamaker, J. Vanderkooy, "Quantization and dither: a theoretical survey",
+       Journal of the Audio Engineering Society 40 (5), 1992.
+
+    Lesson: 01
+    """
+    samples = audio.check(samples, allow_silence=True)
+    top = 2 ** (_whole("bits", bits, low=_FEWEST_BITS, high=_MOST_BITS) - 1) - 1
+    steps = samples.astype(np.float64) * top + _dither(len(samples), dither, rng)
+    return (np.clip(np.round(steps), -top, top) / top).astype(np.float32)
 
 
 def white_noise(
@@ -110,6 +507,43 @@ def pink_noise(
     frequencies = scipy.fft.rfftfreq(len(samples), 1 / sample_rate)
     # Below 20 Hz nobody hears it, but most of its power would lie there.
     gain = np.where(frequencies < 20, 0, 1 / np.sqrt(np.maximum(frequencies, 20)))
+    return _at_level(_shaped(samples, gain), level_db)
+
+
+def brown_noise(
+    seconds: float,
+    *,
+    rng: np.random.Generator,
+    level_db: float = _LEVEL_DB,
+    sample_rate: int = audio.SAMPLE_RATE,
+) -> np.ndarray:
+    """Make noise like distant surf: 6 dB less at each doubling of the frequency, nothing below 20 Hz.
+
+    Parameters
+    ----------
+    seconds, rng, level_db, sample_rate
+        As in `white_noise`.
+
+    Returns
+    -------
+    ndarray, shape (n_samples,)
+        float32, within [-1, 1].
+
+    Raises
+    ------
+    AudioError
+        When the level is so high that peaks would pass 1.
+
+    Examples
+    --------
+    >>> len(brown_noise(0.5, rng=np.random.default_rng(0)))
+    8000
+
+    Lesson: 02
+    """
+    samples = rng.standard_normal(_n_samples(seconds, sample_rate))
+    frequencies = scipy.fft.rfftfreq(len(samples), 1 / sample_rate)
+    gain = np.where(frequencies < 20, 0, 1 / np.maximum(frequencies, 20))
     return _at_level(_shaped(samples, gain), level_db)
 
 
@@ -445,8 +879,100 @@ def mix(
     return audio.peak_limit(mixture, peak=1.0)
 
 
+def snr_db(clean: np.ndarray, received: np.ndarray, *, sample_rate: int = audio.SAMPLE_RATE) -> float:
+    """Measure the signal-to-noise ratio while somebody speaks: everything that differs counts as noise.
+
+    Parameters
+    ----------
+    clean : ndarray, shape (n_samples,)
+        The speech as it was, float, in [-1, 1], not silent.
+    received : ndarray, shape (n_samples,)
+        The same speech after noise, a filter or a quantiser; may pass [-1, 1]. A delay or another level
+        counts as noise too, so undo them first.
+    sample_rate : int
+        Samples per second of both.
+
+    Returns
+    -------
+    float
+        Power of `clean` over power of the difference, in dB, both over the frames that `speech_frames` finds
+        in `clean`. Infinity when nothing differs there.
+
+    Raises
+    ------
+    AudioError
+        When the lengths differ, or one of the two is unusable.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> speech = sine(440, seconds=1, amplitude=0.1)
+    >>> round(snr_db(speech, mix(speech, white_noise(1.0, rng=rng), snr_db=10)), 1)
+    10.0
+
+    Lesson: 01, 02
+    """
+    clean = audio.check(clean, name="clean")
+    audio.level_db(received)  # says what is wrong where it is not a finite clip
+    if len(clean) != len(received):
+        raise AudioError(
+            f"clean has {len(clean)} samples and received {len(received)}. Expected the same clip twice; cut "
+            "what a filter added at the end."
+        )
+    lengths, powers = _frame_energies(clean, sample_rate)
+    active = _active(powers)
+    errors = _frame_energies(received.astype(np.float64) - clean, sample_rate)[1]
+    error = float(np.average(errors[active], weights=lengths[active]))
+    if error == 0:
+        return math.inf
+    return 10 * math.log10(float(np.average(powers[active], weights=lengths[active])) / error)
+
+
+def _finite(name: str, value: float) -> float:
+    if not math.isfinite(value):
+        raise ValueError(f"{name}={value!r} came. Expected a finite number.")
+    return float(value)
+
+
+def _amplitude(value: float) -> float:
+    if not 0 <= value <= 1:
+        raise ValueError(f"amplitude={value!r} came. Expected 0 to 1; 1 is full scale.")
+    return float(value)
+
+
+def _whole(name: str, value: int, *, low: int, high: int | None = None) -> int:
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
+        raise ValueError(f"{name}={value!r} came. Expected a whole number.")
+    if value < low or (high is not None and value > high):
+        wanted = f"at least {low}" if high is None else f"{low} to {high}"
+        raise ValueError(f"{name}={value!r} came. Expected {wanted}.")
+    return int(value)
+
+
+def _checked_rate(sample_rate: int) -> int:
+    if not (math.isfinite(sample_rate) and sample_rate > 0):
+        raise ValueError(
+            f"sample_rate={sample_rate!r} came. Expected a positive number of Hz, such as 16000."
+        )
+    return sample_rate
+
+
+def _dither(n_samples: int, kind: str, rng: np.random.Generator | None) -> np.ndarray | float:
+    """Draw dither in steps of the quantiser."""
+    if kind not in _DITHERS:
+        raise ValueError(f"dither={kind!r} came. Expected one of {', '.join(_DITHERS)}.")
+    if kind == "none":
+        return 0.0
+    if rng is None:
+        raise ValueError(
+            f"dither={kind!r} came without rng. Dither is random: pass rng=np.random.default_rng(0)."
+        )
+    n_sources = 1 if kind == "rectangular" else 2
+    return rng.uniform(-0.5, 0.5, (n_sources, n_samples)).sum(axis=0)
+
+
 def _n_samples(seconds: float, sample_rate: int) -> int:
-    n_samples = round(seconds * sample_rate)
+    n_samples = round(_finite("seconds", seconds) * _checked_rate(sample_rate))
     if n_samples < 1:
         raise ValueError(f"{seconds} s at {sample_rate} Hz hold no sample. Ask for a positive length.")
     return n_samples
