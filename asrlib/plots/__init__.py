@@ -9,7 +9,7 @@ import lazy_loader
 
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
-    submodules=["common", "machine"],
+    submodules=["common", "machine", "spectra"],
     submod_attrs={
         "common": ["COLORS", "alt_text", "style"],
         "machine": [
@@ -21,6 +21,16 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             "log_mel",
             "probabilities",
             "waveform",
+        ],
+        "spectra": [
+            "bands",
+            "correlations",
+            "frames",
+            "map_of_clips",
+            "pictures",
+            "power_spectra",
+            "spectrogram",
+            "stages",
         ],
     },
 )
