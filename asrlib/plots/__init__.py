@@ -9,9 +9,18 @@ import lazy_loader
 
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
-    submodules=["common", "machine", "spectra"],
+    submodules=["common", "filtering", "machine", "spectra"],
     submod_attrs={
         "common": ["COLORS", "alt_text", "style"],
+        "filtering": [
+            "gain",
+            "group_delay",
+            "impulse_response",
+            "poles_and_zeros",
+            "sound_spectrogram",
+            "spectrogram_db",
+            "speech_over_time",
+        ],
         "machine": [
             "accuracy_by_group",
             "accuracy_curve",
