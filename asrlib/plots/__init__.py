@@ -9,7 +9,7 @@ import lazy_loader
 
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
-    submodules=["common", "filtering", "machine", "spectra"],
+    submodules=["common", "filtering", "machine", "sampling", "spectra"],
     submod_attrs={
         "common": ["COLORS", "alt_text", "style"],
         "filtering": [
@@ -30,6 +30,16 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             "log_mel",
             "probabilities",
             "waveform",
+        ],
+        "sampling": [
+            "accuracy_against_bandwidth",
+            "folding",
+            "rounded",
+            "sampled",
+            "sinc_sum",
+            "snr_against_bits",
+            "spectrogram_of",
+            "spectrum_of",
         ],
         "spectra": [
             "bands",
