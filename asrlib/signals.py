@@ -415,7 +415,7 @@ def quantize(
     Three bits are seven levels, a third apart.
 
     >>> (3 * quantize(np.array([-1.0, -0.2, 0.1, 0.6]), bits=3)).round().tolist()
-    [-1.0, -1.0, 0.0, 2.0]
+    [-3.0, -1.0, 0.0, 2.0]
 
     References
     ----------
