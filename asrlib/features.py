@@ -1,10 +1,24 @@
 """From waveform to features: frames, power spectrogram, mel bands, logarithm, cosine transform.
 
 Every function takes one recording ``(n_samples,)`` or a batch ``(batch, n_samples)`` and one
-`FeatureConfig`, and gives float32 with time before frequency. Frames, mel bands and cosine transform follow
-librosa's conventions, so the numbers are librosa's; only the logarithm is the natural one. As in librosa, the
-Fourier transform runs in double precision: in single precision a loud band would drown bands 60 dB below it
-in rounding errors.
+`FeatureConfig`, and gives float32 with time before frequency. The defaults follow librosa's conventions for
+frames, mel bands and cosine transform; only the logarithm is the natural one. `FeatureConfig.librosa`,
+`FeatureConfig.kaldi` and `FeatureConfig.python_speech_features` name every setting in which those three
+libraries differ, and give their numbers.
+
+The steps, in the order in which `mfcc` takes them, and the settings of each:
+
+=====================  ==================================================================================
+pre-emphasis           `preemphasis`, `preemphasis_start`, `preemphasis_per_frame`
+frames                 `window_seconds`, `hop_seconds`, `window_position`, `center`, `pad_end`, `padding`
+the samples of a frame `sample_scale`, `remove_dc`, `window`, `symmetric_window`
+spectrum               `n_fft`, `spectrum`, `precision`
+mel bands              `n_mels`, `f_min`, `f_max`, `mel_scale`, `mel_triangles`, `mel_norm`
+logarithm              `log_floor`, `log_unit`, `top_db`
+cosine transform       `n_mfcc`, orthonormal in all three libraries
+cepstrum               `lifter`, `first_coefficient`
+over time              `delta`, `cmvn`
+=====================  ==================================================================================
 """
 
 from __future__ import annotations
@@ -12,8 +26,8 @@ from __future__ import annotations
 import dataclasses
 import functools
 import math
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
 
 import numpy as np
 import scipy.fft
@@ -23,24 +37,46 @@ from asrlib.errors import AudioError
 __all__ = [
     "FeatureConfig",
     "cmvn",
+    "delta",
     "extract",
     "frame",
+    "hz_to_mel",
+    "lifter",
     "log_mel",
     "mel_filterbank",
+    "mel_to_hz",
     "mfcc",
     "power_spectrogram",
+    "window",
 ]
 
-# Periodic cosine-sum windows: w[n] = sum_k (-1)^k a_k cos(2 pi k n / N).
+# Cosine-sum windows: w[n] = sum_k (-1)^k a_k cos(2 pi k n / N).
 _COSINE_WINDOWS = {
     "rectangular": (1.0,),
     "hann": (0.5, 0.5),
     "hamming": (0.54, 0.46),
     "blackman": (0.42, 0.5, 0.08),
 }
+_WINDOWS = (*_COSINE_WINDOWS, "povey")
+_POVEY_EXPONENT = 0.85
+_PADDINGS = {"zeros": "constant", "reflect": "reflect", "symmetric": "symmetric", "edge": "edge"}
 _MEL_SCALES = ("slaney", "htk")
-_KINDS = ("log_mel", "mfcc")
-_NORMALIZATIONS = ("none", "mean", "utterance")
+_CHOICES = {
+    "window": _WINDOWS,
+    "window_position": ("middle", "start"),
+    "padding": tuple(_PADDINGS),
+    "preemphasis_start": ("repeat", "zero"),
+    "spectrum": ("power", "periodogram", "magnitude"),
+    "precision": ("single", "double"),
+    "mel_scale": _MEL_SCALES,
+    "mel_triangles": ("hertz", "mel", "bins"),
+    "mel_norm": ("area", "none"),
+    "log_unit": ("natural", "decibel"),
+    "kind": ("log_mel", "mfcc"),
+    "first_coefficient": ("cepstrum", "frame_energy", "spectrum_energy"),
+    "normalization": ("none", "mean", "utterance"),
+}
+_DECIBELS_PER_NEPER = 10 / math.log(10)
 
 # Frames and spectra of one chunk stay in a core's cache: faster than one large pass, and memory is bounded.
 _CHUNK_VALUES = 128 * 1024
@@ -59,15 +95,15 @@ class FeatureConfig:
     window_seconds, hop_seconds : float
         Length of the analysis window, and the step from one frame to the next, in seconds.
     n_fft : int
-        Samples in one frame. A window shorter than the frame sits in its middle, with zeros around it.
-    window : {"hann", "hamming", "blackman", "rectangular"}
-        Shape of the window (periodic form).
+        Length of the Fourier transform in samples, at least that of the window.
+    window : {"hann", "hamming", "blackman", "rectangular", "povey"}
+        Shape of the window, see `window`.
     n_mels : int
         Number of mel bands.
     f_min, f_max : float
         Lower and upper edge of the mel bands, in Hz. ``f_max=None`` means half the sample rate.
     mel_scale : {"slaney", "htk"}
-        Formula of the mel scale. Both have bands of equal area, as in librosa.
+        Formula of the mel scale.
     kind : {"log_mel", "mfcc"}
         What `extract` gives.
     n_mfcc : int
@@ -75,16 +111,53 @@ class FeatureConfig:
     preemphasis : float
         Coefficient a of ``y[n] = x[n] - a x[n-1]``, from 0 (off) to below 1.
     center : bool
-        False: only whole frames, the first starts at the first sample. True: frame i is centred on time
-        ``i * hop_seconds``, with zeros beyond both ends.
+        False: the first frame starts at the first sample. True: frame i is centred on time
+        ``i * hop_seconds``, with `padding` beyond both ends.
     normalization : {"none", "mean", "utterance"}
         What `extract` does per recording: nothing, subtract the mean over time, or also divide by the
         standard deviation.
     log_floor : float
-        Mel power below this value counts as this value, so that silence has a logarithm.
+        Mel power below this value counts as this value, so that silence has a logarithm. The same holds for
+        the energy that `first_coefficient` asks for.
     top_db : float or None
         Dynamic range in dB: mel power further than this below the greatest of the recording counts as that
         far below. None keeps all.
+    window_position : {"middle", "start"}
+        Where the window lies when it is shorter than `n_fft`. "middle": a frame holds `n_fft` samples, the
+        window lies in its middle, so frames begin before their window does. "start": a frame is as long as
+        the window, and zeros follow it up to `n_fft`.
+    symmetric_window : bool
+        False: a period of the window is its length, as for spectra. True: the window ends as it begins.
+    padding : {"zeros", "reflect", "symmetric", "edge"}
+        What lies beyond the ends when `center` or `pad_end` reaches there: zeros, the samples backwards
+        without the outermost, the samples backwards with it, or the outermost again and again.
+    pad_end : bool
+        False: only whole frames. True: as many frames as it takes for the last sample to be in one.
+    sample_scale : float
+        Factor on the samples. 32768 gives the numbers of 16-bit integers, which some libraries expect.
+    remove_dc : bool
+        Whether the mean of each frame is subtracted from it.
+    preemphasis_per_frame : bool
+        False: the whole recording is filtered, then cut. True: each frame is filtered by itself.
+    preemphasis_start : {"repeat", "zero"}
+        What stands before the first sample: that sample once more, or zero.
+    spectrum : {"power", "periodogram", "magnitude"}
+        ``abs(X) ** 2``, ``abs(X) ** 2 / n_fft`` or ``abs(X)`` of the Fourier transform X.
+    precision : {"single", "double"}
+        Of window, Fourier and cosine transform. "single" is twice as fast; its rounding errors reach 1e-4 in
+        bands that lie 70 dB or more below the loudest of their frame. The features are float32 either way.
+    mel_triangles : {"hertz", "mel", "bins"}
+        Where the sides of the bands are straight: over Hz, over mel, or over Hz with every corner moved down
+        to a frequency bin.
+    mel_norm : {"area", "none"}
+        "area": each band has an area of 1 Hz. "none": each has a height of 1.
+    log_unit : {"natural", "decibel"}
+        ``log(power)`` or ``10 * log10(power)``.
+    lifter : int
+        L of `lifter`; 0 leaves the cepstral coefficients as they are.
+    first_coefficient : {"cepstrum", "frame_energy", "spectrum_energy"}
+        The first cepstral coefficient as the transform gives it, or instead of it the log of the sum of
+        squares of the frame (before pre-emphasis and window), or the log of the sum of its spectrum.
 
     Raises
     ------
@@ -98,6 +171,8 @@ class FeatureConfig:
     (400, 160, 64)
     >>> FeatureConfig.from_dict(config.to_dict()) == config
     True
+
+    Lesson: 03
     """
 
     sample_rate: int = 16_000
@@ -116,13 +191,111 @@ class FeatureConfig:
     normalization: str = "none"
     log_floor: float = 1e-10
     top_db: float | None = None
+    # What follows matters when the numbers of another library are wanted.
+    window_position: str = "middle"
+    symmetric_window: bool = False
+    padding: str = "zeros"
+    pad_end: bool = False
+    sample_scale: float = 1.0
+    remove_dc: bool = False
+    preemphasis_per_frame: bool = False
+    preemphasis_start: str = "repeat"
+    spectrum: str = "power"
+    precision: str = "single"
+    mel_triangles: str = "hertz"
+    mel_norm: str = "area"
+    log_unit: str = "natural"
+    lifter: int = 0
+    first_coefficient: str = "cepstrum"
 
     def __post_init__(self) -> None:
         self._check_types()
         self._check_choices()
         self._check_frames()
+        self._check_values()
         self._check_frequencies()
         _check_no_empty_band(self)
+
+    @classmethod
+    def librosa(cls, **changes: Any) -> FeatureConfig:
+        """Give the settings of ``librosa.feature.mfcc(y=samples, sr=16_000)``, with `changes`.
+
+        With ``kind="log_mel"`` they are those of ``power_to_db(melspectrogram(...))``.
+
+        Examples
+        --------
+        >>> config = FeatureConfig.librosa()
+        >>> config.n_fft, config.hop_length, config.n_mels, config.n_mfcc, config.log_unit
+        (2048, 512, 128, 20, 'decibel')
+
+        References
+        ----------
+        .. [1] B. McFee et al., "librosa: Audio and music signal analysis in Python", Proceedings of the 14th
+           Python in Science Conference, 2015, pp. 18-24. https://doi.org/10.25080/Majora-7b98e3ed-003
+
+        Lesson: 03
+        """
+        rate, n_fft = changes.get("sample_rate", 16_000), changes.get("n_fft", 2048)
+        settings = {
+            "n_fft": n_fft, "window_seconds": n_fft / rate, "hop_seconds": 512 / rate, "center": True,
+            "precision": "double", "n_mels": 128, "f_min": 0.0, "top_db": 80.0, "log_unit": "decibel",
+            "kind": "mfcc", "n_mfcc": 20,
+        }  # fmt: skip
+        return cls(**(settings | changes))
+
+    @classmethod
+    def kaldi(cls, **changes: Any) -> FeatureConfig:
+        """Give the settings of Kaldi's ``compute-mfcc-feats --dither=0``, with `changes`.
+
+        With ``kind="log_mel"`` they are those of ``compute-fbank-feats --dither=0``. Kaldi adds a little
+        noise to every frame unless it is told not to; nothing is added here.
+
+        Examples
+        --------
+        >>> config = FeatureConfig.kaldi()
+        >>> config.window, config.remove_dc, config.first_coefficient, config.sample_scale
+        ('povey', True, 'frame_energy', 32768.0)
+
+        References
+        ----------
+        .. [1] D. Povey et al., "The Kaldi speech recognition toolkit", IEEE Workshop on Automatic Speech
+           Recognition and Understanding, 2011.
+
+        Lesson: 03
+        """
+        rate = changes.get("sample_rate", 16_000)
+        window_length = round(changes.get("window_seconds", 0.025) * rate)
+        settings = {
+            "n_fft": 1 << max(1, window_length - 1).bit_length(), "window": "povey", "symmetric_window": True,
+            "window_position": "start", "sample_scale": 32768.0, "remove_dc": True, "preemphasis": 0.97,
+            "preemphasis_per_frame": True, "n_mels": 23, "f_min": 20.0, "mel_scale": "htk",
+            "mel_triangles": "mel", "mel_norm": "none", "log_floor": float(np.finfo(np.float32).eps),
+            "kind": "mfcc", "n_mfcc": 13, "lifter": 22, "first_coefficient": "frame_energy",
+        }  # fmt: skip
+        return cls(**(settings | changes))
+
+    @classmethod
+    def python_speech_features(cls, **changes: Any) -> FeatureConfig:
+        """Give the settings of ``python_speech_features.mfcc`` of 16-bit integers, with `changes`.
+
+        With ``kind="log_mel"`` they are those of ``python_speech_features.logfbank``.
+
+        Examples
+        --------
+        >>> config = FeatureConfig.python_speech_features()
+        >>> config.window, config.spectrum, config.mel_triangles, config.first_coefficient
+        ('rectangular', 'periodogram', 'bins', 'spectrum_energy')
+
+        Lesson: 03
+        """
+        settings = {
+            "n_fft": 512, "window": "rectangular", "window_position": "start", "pad_end": True,
+            "sample_scale": 32768.0, "preemphasis": 0.97, "preemphasis_start": "zero",
+            "spectrum": "periodogram", "precision": "double", "n_mels": 26, "f_min": 0.0, "mel_scale": "htk",
+            "mel_triangles": "bins", "mel_norm": "none", "log_floor": float(np.finfo(np.float64).eps),
+            "kind": "mfcc", "n_mfcc": 13, "lifter": 22, "first_coefficient": "spectrum_energy",
+        }  # fmt: skip
+        return cls(**(settings | changes))
 
     @property
     def window_length(self) -> int:
@@ -133,6 +306,11 @@ class FeatureConfig:
     def hop_length(self) -> int:
         """Samples from one frame to the next."""
         return round(self.hop_seconds * self.sample_rate)
+
+    @property
+    def frame_length(self) -> int:
+        """Samples in one frame: `n_fft`, or those under the window when ``window_position="start"``."""
+        return self.n_fft if self.window_position == "middle" else self.window_length
 
     @property
     def n_bins(self) -> int:
@@ -157,8 +335,10 @@ class FeatureConfig:
         >>> FeatureConfig().n_frames(16_000)
         97
         """
-        padded = n_samples + 2 * (self.n_fft // 2) if self.center else n_samples
-        return max(0, 1 + (padded - self.n_fft) // self.hop_length) if n_samples > 0 else 0
+        if n_samples < 1:
+            return 0
+        before, after = self._samples_beyond_the_ends(n_samples)
+        return max(0, 1 + (before + n_samples + after - self.frame_length) // self.hop_length)
 
     def times(self, n_frames: int) -> np.ndarray:
         """Give the time in seconds of the middle of each of the first `n_frames` frames.
@@ -168,7 +348,7 @@ class FeatureConfig:
         >>> FeatureConfig().times(3).tolist()
         [0.016, 0.026, 0.036]
         """
-        first = 0 if self.center else self.n_fft / 2
+        first = 0 if self.center else self.frame_length / 2
         return (first + np.arange(n_frames) * self.hop_length) / self.sample_rate
 
     def band_frequencies(self) -> np.ndarray:
@@ -179,7 +359,7 @@ class FeatureConfig:
         >>> FeatureConfig().band_frequencies()[[0, -1]].round().tolist()
         [93.0, 7419.0]
         """
-        return _band_edges(self.n_mels, self.f_min, self.top_frequency, self.mel_scale)[1:-1]
+        return _band_edges(self)[1:-1]
 
     def to_dict(self) -> dict[str, Any]:
         """Give the settings as a dictionary of plain values, fit for JSON."""
@@ -188,6 +368,8 @@ class FeatureConfig:
     @classmethod
     def from_dict(cls, settings: Mapping[str, Any]) -> FeatureConfig:
         """Make a configuration from what `to_dict` gave; unknown names are refused.
+
+        A setting that is missing has its default, so what an older version wrote means what it meant.
 
         Raises
         ------
@@ -200,13 +382,25 @@ class FeatureConfig:
             raise ValueError(f"Unknown feature settings {unknown}. Known are {known}.")
         return cls(**settings)
 
+    def _samples_beyond_the_ends(self, n_samples: int) -> tuple[int, int]:
+        """Count the samples that padding adds before and after a recording."""
+        if self.center:
+            return self.frame_length // 2, self.frame_length // 2
+        if self.pad_end:
+            hops = math.ceil(max(0, n_samples - self.frame_length) / self.hop_length)
+            return 0, max(0, hops * self.hop_length + self.frame_length - n_samples)
+        return 0, 0
+
     def _check_types(self) -> None:
-        for name in ("sample_rate", "n_fft", "n_mels", "n_mfcc"):
+        for name, least in (("sample_rate", 1), ("n_fft", 1), ("n_mels", 1), ("n_mfcc", 1), ("lifter", 0)):
             value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
-                raise ValueError(f"{name} is {value!r}; it must be a whole number of at least 1.")
+            if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
+                raise ValueError(f"{name} is {value!r}; it must be a whole number of at least {least}.")
             object.__setattr__(self, name, int(value))
-        for name in ("window_seconds", "hop_seconds", "f_min", "f_max", "preemphasis", "log_floor", "top_db"):
+        for name in (
+            "window_seconds", "hop_seconds", "f_min", "f_max", "preemphasis", "log_floor", "top_db",
+            "sample_scale",
+        ):  # fmt: skip
             value = getattr(self, name)
             if name in ("f_max", "top_db") and value is None:
                 continue
@@ -215,18 +409,14 @@ class FeatureConfig:
             if not math.isfinite(value):
                 raise ValueError(f"{name} is {value!r}; it must be a finite number.")
             object.__setattr__(self, name, float(value))
-        if not isinstance(self.center, bool | np.bool_):
-            raise ValueError(f"center is {self.center!r}; it must be True or False.")
-        object.__setattr__(self, "center", bool(self.center))
+        for name in ("center", "pad_end", "symmetric_window", "remove_dc", "preemphasis_per_frame"):
+            value = getattr(self, name)
+            if not isinstance(value, bool | np.bool_):
+                raise ValueError(f"{name} is {value!r}; it must be True or False.")
+            object.__setattr__(self, name, bool(value))
 
     def _check_choices(self) -> None:
-        choices = {
-            "window": tuple(_COSINE_WINDOWS),
-            "mel_scale": _MEL_SCALES,
-            "kind": _KINDS,
-            "normalization": _NORMALIZATIONS,
-        }
-        for name, allowed in choices.items():
+        for name, allowed in _CHOICES.items():
             value = getattr(self, name)
             if value not in allowed:
                 raise ValueError(f"{name} is {value!r}; it must be one of {', '.join(allowed)}.")
@@ -246,12 +436,17 @@ class FeatureConfig:
                 f"{self.sample_rate} Hz, more than n_fft={self.n_fft}. Take n_fft={enough} or more, or a "
                 "shorter window."
             )
+        if self.center and self.pad_end:
+            raise ValueError("center=True reaches beyond both ends already; leave pad_end False.")
+
+    def _check_values(self) -> None:
         if not 0 <= self.preemphasis < 1:
             raise ValueError(f"preemphasis is {self.preemphasis}; it must be from 0 (off) to below 1.")
+        if self.sample_scale <= 0:
+            raise ValueError(f"sample_scale is {self.sample_scale}; it must be above 0, for example 1.0.")
         # Below float32's smallest normal number the floor itself would round to zero.
         if self.log_floor < np.finfo(np.float32).tiny:
             raise ValueError(f"log_floor is {self.log_floor}; it must be above 1.2e-38, for example 1e-10.")
-
         if self.top_db is not None and self.top_db <= 0:
             raise ValueError(
                 f"top_db is {self.top_db}; a dynamic range is positive, for example 80, or None."
@@ -275,28 +470,77 @@ class FeatureConfig:
             )
 
 
-def frame(samples: np.ndarray, config: FeatureConfig | None = None) -> np.ndarray:
-    """Cut recordings into overlapping frames of `n_fft` samples, without copying them.
+def window(name: str, length: int, *, symmetric: bool = False) -> np.ndarray:
+    """Give the weights of a window.
 
-    With ``center=False`` only whole frames count: samples after the last whole frame are in none. With
-    ``center=True`` half a frame of zeros goes before the start and after the end first, and that is a copy.
+    The periodic form is one period of a cosine sum, so its spectrum has exact zeros; it is the one for
+    spectra. The symmetric form ends as it begins. "povey" is a Hann window to the power of 0.85, Kaldi's own.
+
+    Parameters
+    ----------
+    name : {"hann", "hamming", "blackman", "rectangular", "povey"}
+        Shape.
+    length : int
+        Samples, at least 1.
+    symmetric : bool
+        False for the periodic form, True for the symmetric one.
+
+    Returns
+    -------
+    ndarray, shape (length,)
+        Weights, float64, read-only: the same arguments give the same array again.
+
+    Raises
+    ------
+    ValueError
+        When the name is unknown or the length is below 1.
+
+    Examples
+    --------
+    >>> window("hann", 4).round(3).tolist()
+    [0.0, 0.5, 1.0, 0.5]
+    >>> window("hann", 5, symmetric=True).round(3).tolist()
+    [0.0, 0.5, 1.0, 0.5, 0.0]
+
+    References
+    ----------
+    .. [1] F. J. Harris, "On the use of windows for harmonic analysis with the discrete Fourier transform",
+       Proceedings of the IEEE 66 (1), 1978, pp. 51-83. https://doi.org/10.1109/PROC.1978.10837
+
+    Lesson: 03
+    """
+    if name not in _WINDOWS:
+        raise ValueError(f"name is {name!r}; it must be one of {', '.join(_WINDOWS)}.")
+    if isinstance(length, bool) or not isinstance(length, int | np.integer) or length < 1:
+        raise ValueError(f"length is {length!r}; it must be a whole number of samples, at least 1.")
+    return _window(name, int(length), bool(symmetric))
+
+
+def frame(samples: np.ndarray, config: FeatureConfig | None = None) -> np.ndarray:
+    """Cut recordings into overlapping frames, without copying them where nothing is padded.
+
+    With ``center=False`` only whole frames count: samples after the last whole frame are in none, unless
+    ``pad_end=True``. With ``center=True`` half a frame goes before the start and after the end first. What
+    stands there is `padding`, and padding makes a copy.
 
     Parameters
     ----------
     samples : ndarray, shape (n_samples,) or (batch, n_samples)
         Recordings, float, in [-1, 1].
     config : FeatureConfig, optional
-        Frame settings; the defaults when left out. Pre-emphasis is not applied here.
+        Frame settings; the defaults when left out. Scale, pre-emphasis and window are not applied here.
 
     Returns
     -------
-    ndarray, shape (n_frames, n_fft) or (batch, n_frames, n_fft)
-        A read-only view of float32.
+    ndarray, shape (n_frames, frame_length) or (batch, n_frames, frame_length)
+        A read-only view of float32. `frame_length` is `n_fft`, or the window's length when
+        ``window_position="start"``.
 
     Raises
     ------
     AudioError
-        When the recording is shorter than one frame (``center=False``), empty, not finite or not float.
+        When the recording is shorter than one frame (and nothing is padded), empty, not finite or not float,
+        or too short to be reflected.
 
     Examples
     --------
@@ -306,26 +550,21 @@ def frame(samples: np.ndarray, config: FeatureConfig | None = None) -> np.ndarra
     Lesson: 03
     """
     config = config or FeatureConfig()
-    samples = _checked(samples, config)
-    if config.center:
-        half = config.n_fft // 2
-        samples = np.pad(samples, [(0, 0)] * (samples.ndim - 1) + [(half, half)])
-    windows = np.lib.stride_tricks.sliding_window_view(samples, config.n_fft, axis=-1)
-    return windows[..., :: config.hop_length, :]
+    return _frames(_checked(samples, config), config)
 
 
 def power_spectrogram(samples: np.ndarray, config: FeatureConfig | None = None) -> np.ndarray:
     """Compute the power of every frequency bin in every windowed frame.
 
-    Bin k lies at ``k * sample_rate / n_fft`` Hz; its power is the squared magnitude of the Fourier transform,
-    without further scaling, as in librosa.
+    Bin k lies at ``k * sample_rate / n_fft`` Hz. Its power is the squared magnitude of the Fourier transform,
+    without further scaling, as in librosa; `spectrum` can ask for that over `n_fft`, or for the magnitude.
 
     Parameters
     ----------
     samples : ndarray, shape (n_samples,) or (batch, n_samples)
         Recordings, float, in [-1, 1].
     config : FeatureConfig, optional
-        Frame, window and pre-emphasis settings.
+        Settings of pre-emphasis, frames, window and spectrum.
 
     Returns
     -------
@@ -349,19 +588,97 @@ def power_spectrogram(samples: np.ndarray, config: FeatureConfig | None = None) 
     Lesson: 03
     """
     config = config or FeatureConfig()
-    return _in_chunks(samples, config, lambda power: power, config.n_bins)
+    clips = np.atleast_2d(_checked(samples, config))
+    result = np.empty((len(clips), config.n_frames(clips.shape[1]), config.n_bins), np.float32)
+    for chunk in _chunks(clips, config):
+        result[chunk.clips, chunk.frames] = chunk.power.reshape((*chunk.shape, -1))
+    return _like(samples, result)
+
+
+def hz_to_mel(hz: float | np.ndarray, scale: str = "slaney") -> float | np.ndarray:
+    """Convert frequencies in Hz to mel, a scale of equal steps for the ear.
+
+    Parameters
+    ----------
+    hz : float or ndarray
+        Frequencies in Hz, at least 0.
+    scale : {"slaney", "htk"}
+        "htk": ``2595 log10(1 + hz / 700)``. "slaney": linear up to 1000 Hz, 200/3 Hz to a mel, then
+        logarithmic, 27 mel to a factor of 6.4.
+
+    Returns
+    -------
+    float or ndarray
+        Mel, in float64. The two scales have different units: 1000 Hz is 15 mel on one, 1000 on the other.
+
+    Raises
+    ------
+    ValueError
+        When the scale is unknown.
+
+    Examples
+    --------
+    >>> hz_to_mel(np.array([0.0, 500.0, 1000.0])).round(3).tolist()
+    [0.0, 7.5, 15.0]
+
+    References
+    ----------
+    .. [1] M. Slaney, "Auditory Toolbox, version 2", Interval Research, technical report 1998-010.
+    .. [2] S. Young et al., "The HTK Book", Cambridge University Engineering Department.
+
+    Lesson: 03
+    """
+    hz = np.asarray(hz, np.float64)
+    if _known_scale(scale) == "htk":
+        return 2595 * np.log10(1 + hz / 700)
+    knees = np.maximum(hz, _SLANEY_KNEE_HZ) / _SLANEY_KNEE_HZ
+    return np.minimum(hz, _SLANEY_KNEE_HZ) / _SLANEY_HZ_PER_MEL + np.log(knees) / _SLANEY_LOG_STEP
+
+
+def mel_to_hz(mel: float | np.ndarray, scale: str = "slaney") -> float | np.ndarray:
+    """Convert mel to frequencies in Hz: the inverse of `hz_to_mel`.
+
+    Parameters
+    ----------
+    mel : float or ndarray
+        Mel, at least 0.
+    scale : {"slaney", "htk"}
+        Formula of the mel scale.
+
+    Returns
+    -------
+    float or ndarray
+        Hz, in float64.
+
+    Raises
+    ------
+    ValueError
+        When the scale is unknown.
+
+    Examples
+    --------
+    >>> mel_to_hz(np.array([0.0, 7.5, 15.0])).round(3).tolist()
+    [0.0, 500.0, 1000.0]
+
+    Lesson: 03
+    """
+    mel = np.asarray(mel, np.float64)
+    if _known_scale(scale) == "htk":
+        return 700 * (10 ** (mel / 2595) - 1)
+    above_knee = np.maximum(mel - _SLANEY_KNEE_MEL, 0)
+    return np.minimum(mel, _SLANEY_KNEE_MEL) * _SLANEY_HZ_PER_MEL * np.exp(_SLANEY_LOG_STEP * above_knee)
 
 
 def mel_filterbank(config: FeatureConfig | None = None) -> np.ndarray:
     """Build the triangular mel bands, one row of weights over the frequency bins for each band.
 
-    The peaks are equally far apart on the mel scale; each triangle reaches to its neighbours' peaks and has
-    an area of 1 Hz, so a wide band does not gain by its width.
+    The peaks are equally far apart on the mel scale, and each triangle reaches to its neighbours' peaks. With
+    ``mel_norm="area"`` each has an area of 1 Hz, so a wide band does not gain by its width.
 
     Parameters
     ----------
     config : FeatureConfig, optional
-        `sample_rate`, `n_fft`, `n_mels`, `f_min`, `f_max` and `mel_scale` matter.
+        What matters is `sample_rate`, `n_fft`, `n_mels`, `f_min`, `f_max` and the settings named ``mel_``.
 
     Returns
     -------
@@ -381,17 +698,15 @@ def mel_filterbank(config: FeatureConfig | None = None) -> np.ndarray:
 
     Lesson: 03
     """
-    config = config or FeatureConfig()
-    return _filterbank(
-        config.sample_rate, config.n_fft, config.n_mels, config.f_min, config.top_frequency, config.mel_scale
-    )
+    return _filterbank(*_filterbank_settings(config or FeatureConfig()))
 
 
 def log_mel(samples: np.ndarray, config: FeatureConfig | None = None) -> np.ndarray:
-    """Compute the natural logarithm of the power in each mel band of each frame.
+    """Compute the logarithm of the power in each mel band of each frame.
 
     Power below `log_floor` counts as `log_floor`. librosa's ``power_to_db(melspectrogram(...),
-    amin=log_floor, top_db=top_db)`` of one recording is this times 10 / ln 10, about 4.343.
+    amin=log_floor, top_db=top_db)`` of one recording is this with ``log_unit="decibel"``, or the natural
+    logarithm times 10 / ln 10, about 4.343.
 
     Parameters
     ----------
@@ -403,7 +718,7 @@ def log_mel(samples: np.ndarray, config: FeatureConfig | None = None) -> np.ndar
     Returns
     -------
     ndarray, shape (n_frames, n_mels) or (batch, n_frames, n_mels)
-        Natural log of the mel power, float32.
+        Log of the mel power in `log_unit`, float32.
 
     Raises
     ------
@@ -421,15 +736,18 @@ def log_mel(samples: np.ndarray, config: FeatureConfig | None = None) -> np.ndar
     Lesson: 03
     """
     config = config or FeatureConfig()
-    bands = _in_chunks(samples, config, _log_mel_of_power(config), config.n_mels)
-    return _limit_range(bands, config.top_db)
+    clips = np.atleast_2d(_checked(samples, config))
+    result = np.empty((len(clips), config.n_frames(clips.shape[1]), config.n_mels), np.float32)
+    _fill_log_mel(result, clips, config)
+    return _like(samples, result)
 
 
 def mfcc(samples: np.ndarray, config: FeatureConfig | None = None) -> np.ndarray:
     """Compute mel-frequency cepstral coefficients: the cosine transform of the log-mel features.
 
-    The transform is the orthonormal DCT-II over the bands. ``librosa.feature.mfcc`` works on decibels, so it
-    is this times 10 / ln 10 when its ``top_db`` does not bite.
+    The transform is the orthonormal DCT-II over the bands. `lifter` and `first_coefficient` say what happens
+    to the coefficients then; by default nothing. ``librosa.feature.mfcc`` works on decibels, so it is this
+    with ``log_unit="decibel"`` and the same `top_db`.
 
     Parameters
     ----------
@@ -462,16 +780,112 @@ def mfcc(samples: np.ndarray, config: FeatureConfig | None = None) -> np.ndarray
     Lesson: 03
     """
     config = config or FeatureConfig()
-    log_mel_of_power = _log_mel_of_power(config)
-    cosines = _cosines(config.n_mels, config.n_mfcc)
-    if config.top_db is not None:  # the range is known only once all of the recording is
-        bands = log_mel(samples, config)
-        return _product(bands.reshape(-1, config.n_mels), cosines).reshape(*bands.shape[:-1], config.n_mfcc)
+    clips = np.atleast_2d(_checked(samples, config))
+    n_frames = config.n_frames(clips.shape[1])
+    result = np.empty((len(clips), n_frames, config.n_mfcc), np.float32)
+    cosines = _cosines(config.n_mels, config.n_mfcc, config.lifter, _float(config))
+    for group in _groups(clips, config):
+        bands = np.empty((len(clips[group]), n_frames, config.n_mels), np.float32)
+        energy = _fill_log_mel(bands, clips[group], config)
+        result[group] = _product(bands.reshape(-1, config.n_mels), cosines).reshape(*bands.shape[:2], -1)
+        if energy is not None:
+            result[group, :, 0] = energy
+    return _like(samples, result)
 
-    def cepstrum(power: np.ndarray) -> np.ndarray:
-        return _product(log_mel_of_power(power), cosines)
 
-    return _in_chunks(samples, config, cepstrum, config.n_mfcc)
+def lifter(cepstra: np.ndarray, n: int = 22) -> np.ndarray:
+    """Weight cepstral coefficients so that the high ones, which are small, count as much as the low ones.
+
+    Coefficient k is multiplied by ``1 + n / 2 * sin(pi * k / n)``, as in HTK, Kaldi and
+    python_speech_features. (librosa's ``lifter`` has ``k + 1`` in the place of ``k``.)
+
+    Parameters
+    ----------
+    cepstra : ndarray, shape (..., n_mfcc)
+        Coefficients, the first of which is number 0.
+    n : int
+        The weight is greatest at coefficient n / 2 and back at 1 at n. 0 changes nothing.
+
+    Returns
+    -------
+    ndarray
+        Same shape, float32.
+
+    Raises
+    ------
+    ValueError
+        When n is negative or not a whole number.
+
+    Examples
+    --------
+    >>> lifter(np.ones((1, 4)), 2).round(3).tolist()
+    [[1.0, 2.0, 1.0, 0.0]]
+
+    References
+    ----------
+    .. [1] B.-H. Juang, L. R. Rabiner and J. G. Wilpon, "On the use of bandpass liftering in speech
+       recognition", IEEE Transactions on Acoustics, Speech, and Signal Processing 35 (7), 1987, pp. 947-954.
+       https://doi.org/10.1109/TASSP.1987.1165237
+
+    Lesson: 03
+    """
+    if isinstance(n, bool) or not isinstance(n, int | np.integer) or n < 0:
+        raise ValueError(f"n is {n!r}; it must be a whole number, 0 (off) or more.")
+    cepstra = np.asarray(cepstra, np.float32)
+    return cepstra * _lifter_weights(cepstra.shape[-1], int(n)).astype(np.float32)
+
+
+def delta(features: np.ndarray, *, width: int = 9, order: int = 1, edges: str = "fit") -> np.ndarray:
+    """Compute how fast every coefficient changes from frame to frame.
+
+    A polynomial of degree `order` is fitted to `width` frames by least squares, and its derivative of that
+    order is the result in the middle frame. This is ``librosa.feature.delta``.
+
+    Parameters
+    ----------
+    features : ndarray, shape (n_frames, n_coefficients) or (batch, n_frames, n_coefficients)
+        Features over time.
+    width : int
+        Frames under one fit, odd, at least 3 and above `order`.
+    order : int
+        1 for the slope, 2 for the curvature ("delta-delta").
+    edges : {"fit", "repeat"}
+        In the first and last ``width // 2`` frames: "fit" takes the first and the last fit, as librosa does;
+        "repeat" repeats the first and the last frame, as HTK, Kaldi and python_speech_features do.
+
+    Returns
+    -------
+    ndarray
+        Same shape, float32, in units of the features per frame (per frame squared for order 2).
+
+    Raises
+    ------
+    ValueError
+        When width or order do not fit, or the features have fewer than `width` frames and ``edges="fit"``.
+
+    Examples
+    --------
+    >>> line = np.arange(12.0)[:, np.newaxis] * 0.5
+    >>> delta(line).ravel().round(3).tolist() == [0.5] * 12
+    True
+
+    References
+    ----------
+    .. [1] S. Furui, "Speaker-independent isolated word recognition using dynamic features of speech
+       spectrum", IEEE Transactions on Acoustics, Speech, and Signal Processing 34 (1), 1986, pp. 52-59.
+       https://doi.org/10.1109/TASSP.1986.1164788
+
+    Lesson: 03
+    """
+    features = _checked_features(features)
+    _check_delta(width, order, edges, n_frames=features.shape[-2])
+    half = width // 2
+    beyond = [(0, 0)] * (features.ndim - 2) + [(half, half), (0, 0)]
+    if edges == "repeat":
+        features = np.pad(features, beyond, "edge")
+    under_fit = np.lib.stride_tricks.sliding_window_view(features, width, axis=-2)
+    slopes = (under_fit @ _delta_taps(width, order)).astype(np.float32)
+    return np.pad(slopes, beyond, "edge") if edges == "fit" else slopes
 
 
 def cmvn(features: np.ndarray, kind: str = "utterance", *, mask: np.ndarray | None = None) -> np.ndarray:
@@ -512,14 +926,9 @@ def cmvn(features: np.ndarray, kind: str = "utterance", *, mask: np.ndarray | No
 
     Lesson: 03
     """
-    if kind not in _NORMALIZATIONS:
-        raise ValueError(f"kind is {kind!r}; it must be one of {', '.join(_NORMALIZATIONS)}.")
-    features = np.asarray(features, np.float32)
-    if features.ndim not in (2, 3) or 0 in features.shape:
-        raise ValueError(
-            f"Features have shape {features.shape}; expected (n_frames, n_coefficients) or "
-            "(batch, n_frames, n_coefficients), none of them 0."
-        )
+    if kind not in _CHOICES["normalization"]:
+        raise ValueError(f"kind is {kind!r}; it must be one of {', '.join(_CHOICES['normalization'])}.")
+    features = _checked_features(features)
     if kind == "none":
         return features
     counted = _counted_frames(features, mask)
@@ -577,10 +986,10 @@ def _checked(samples: np.ndarray, config: FeatureConfig) -> np.ndarray:
         )
     n_samples = samples.shape[-1]
     if config.n_frames(n_samples) == 0 or samples.shape[0] == 0:
-        rate = config.sample_rate
+        rate, length = config.sample_rate, config.frame_length
         raise AudioError(
             f"Samples have shape {samples.shape}: {n_samples / rate:.4f} s at {rate} Hz, shorter than "
-            f"one frame of {config.n_fft} samples, {config.n_fft / rate:.4f} s. Use a longer recording, a "
+            f"one frame of {length} samples, {length / rate:.4f} s. Use a longer recording, a "
             "smaller n_fft, or center=True."
         )
     samples = samples.astype(np.float32, copy=False)
@@ -589,47 +998,136 @@ def _checked(samples: np.ndarray, config: FeatureConfig) -> np.ndarray:
     return samples
 
 
-def _preemphasised(samples: np.ndarray, coefficient: float) -> np.ndarray:
-    """Subtract the previous sample; the first one stands for its own predecessor, so no click arises."""
-    previous = np.concatenate([samples[..., :1], samples[..., :-1]], axis=-1)
-    return samples - np.float32(coefficient) * previous
+def _like(samples: np.ndarray, result: np.ndarray) -> np.ndarray:
+    """Give one result for one recording, a batch for a batch."""
+    return result[0] if np.ndim(samples) == 1 else result
 
 
-def _in_chunks(
-    samples: np.ndarray, config: FeatureConfig, transform: Callable[[np.ndarray], np.ndarray], width: int
-) -> np.ndarray:
-    """Frame, window and Fourier-transform a chunk at a time; collect what `transform` makes of each power."""
-    samples = _checked(samples, config)
-    if config.preemphasis:
-        samples = _preemphasised(samples, config.preemphasis)
-    frames = frame(samples, config)
-    batch = frames if frames.ndim == 3 else frames[np.newaxis]
-    n_clips, n_frames, n_fft = batch.shape
-    result = np.empty((n_clips, n_frames, width), np.float32)
+def _frames(samples: np.ndarray, config: FeatureConfig) -> np.ndarray:
+    """Pad if the settings say so, then cut: a view of shape (..., n_frames, frame_length)."""
+    before, after = config._samples_beyond_the_ends(samples.shape[-1])
+    if before or after:
+        if config.padding == "reflect" and max(before, after) >= samples.shape[-1]:
+            raise AudioError(
+                f"A recording of {samples.shape[-1]} samples cannot be reflected by {max(before, after)} "
+                'samples. Use a longer recording, a smaller n_fft, or padding="zeros".'
+            )
+        beyond = [(0, 0)] * (samples.ndim - 1) + [(before, after)]
+        samples = np.pad(samples, beyond, _PADDINGS[config.padding])
+    every_start = np.lib.stride_tricks.sliding_window_view(samples, config.frame_length, axis=-1)
+    return every_start[..., :: config.hop_length, :]
 
-    frames_per_chunk = min(n_frames, max(1, _CHUNK_VALUES // n_fft))
-    clips_per_chunk = min(n_clips, max(1, _CHUNK_VALUES // n_fft // n_frames))
-    window = _window(config.window, config.window_length)
-    start = (n_fft - config.window_length) // 2
-    under_window = slice(start, start + config.window_length)
-    # Only the part under the window is ever written, so the zeros around it stay.
-    buffer = np.zeros((clips_per_chunk, frames_per_chunk, n_fft))
-    for clip in range(0, n_clips, clips_per_chunk):
+
+def _preemphasised(samples: np.ndarray, config: FeatureConfig) -> np.ndarray:
+    """Subtract the previous sample. Where the first one is its own predecessor, no click arises."""
+    coefficient = np.float32(config.preemphasis)
+    result = samples.copy()
+    result[..., 1:] -= coefficient * samples[..., :-1]
+    if config.preemphasis_start == "repeat":
+        result[..., 0] -= coefficient * samples[..., 0]
+    return result
+
+
+def _groups(clips: np.ndarray, config: FeatureConfig) -> Iterator[slice]:
+    """Cut a batch into groups of whole recordings, each group about as large as a chunk of frames."""
+    size = max(1, _CHUNK_VALUES // (config.n_fft * config.n_frames(clips.shape[1])))
+    for start in range(0, len(clips), size):
+        yield slice(start, start + size)
+
+
+class _Chunk(NamedTuple):
+    """The spectra of some frames of some recordings."""
+
+    clips: slice
+    frames: slice
+    shape: tuple[int, int]  # recordings, frames
+    power: np.ndarray  # (recordings * frames, n_bins)
+    energy: np.ndarray | None  # (recordings, frames), the sum of squares of each frame if it is wanted
+
+
+def _chunks(clips: np.ndarray, config: FeatureConfig) -> Iterator[_Chunk]:
+    """Frame, window and Fourier-transform as many frames at a time as stay in the cache.
+
+    A chunk is many frames of one long recording, or all frames of several short ones.
+    """
+    whole_filter = config.preemphasis and not config.preemphasis_per_frame
+    offset = (config.frame_length - config.window_length) // 2
+    frames_per_chunk = max(1, _CHUNK_VALUES // config.n_fft)
+    for group in _groups(clips, config):
+        samples = _preemphasised(clips[group], config) if whole_filter else clips[group]
+        # Where the window lies in the transform moves the phase alone, so it may lie at the start.
+        under_window = _frames(samples, config)[..., offset : offset + config.window_length]
+        n_clips, n_frames, _ = under_window.shape
+        buffer = np.zeros((n_clips, min(n_frames, frames_per_chunk), config.n_fft), _float(config))
         for first in range(0, n_frames, frames_per_chunk):
-            chunk = batch[clip : clip + clips_per_chunk, first : first + frames_per_chunk]
-            windowed = buffer[: chunk.shape[0], : chunk.shape[1]]
-            np.multiply(chunk[..., under_window], window, out=windowed[..., under_window])
-            power = _power(scipy.fft.rfft(windowed, axis=-1)).reshape(-1, config.n_bins)
-            made = transform(power).reshape(*chunk.shape[:2], width)
-            result[clip : clip + clips_per_chunk, first : first + frames_per_chunk] = made
-    return result if frames.ndim == 3 else result[0]
+            chunk = under_window[:, first : first + frames_per_chunk]
+            padded = buffer[:, : chunk.shape[1]]
+            energy = _window_frames(chunk, padded[..., : config.window_length], config)
+            power = _power(padded.reshape(-1, config.n_fft), config)
+            yield _Chunk(group, slice(first, first + chunk.shape[1]), chunk.shape[:2], power, energy)
 
 
-def _power(spectrum: np.ndarray) -> np.ndarray:
-    """Give the squared magnitude in single precision: after the transform that is precise enough."""
-    parts = spectrum.astype(np.complex64).view(np.float32)
+def _float(config: FeatureConfig) -> type:
+    return np.float64 if config.precision == "double" else np.float32
+
+
+def _window_frames(frames: np.ndarray, windowed: np.ndarray, config: FeatureConfig) -> np.ndarray | None:
+    """Write the windowed frames to `windowed`; give each frame's energy if it is wanted."""
+    taper = _scaled_window(config)
+    if not (config.remove_dc or config.preemphasis_per_frame or config.first_coefficient == "frame_energy"):
+        np.multiply(frames, taper, out=windowed)
+        return None
+    frames = frames.astype(windowed.dtype)
+    if config.remove_dc:
+        frames -= frames.mean(axis=-1, keepdims=True)
+    energy = np.square(frames).sum(axis=-1) * config.sample_scale**2
+    if config.preemphasis_per_frame:
+        frames = _preemphasised(frames, config)
+    np.multiply(frames, taper, out=windowed)
+    return energy if config.first_coefficient == "frame_energy" else None
+
+
+def _power(frames: np.ndarray, config: FeatureConfig) -> np.ndarray:
+    """Give the power of each bin, in single precision: after the transform that is precise enough."""
+    spectrum = scipy.fft.rfft(frames, axis=-1)
+    parts = spectrum.astype(np.complex64, copy=False).view(np.float32)
     np.square(parts, out=parts)
-    return parts[..., 0::2] + parts[..., 1::2]
+    power = parts[..., 0::2] + parts[..., 1::2]
+    if config.spectrum == "magnitude":
+        np.sqrt(power, out=power)
+    elif config.spectrum == "periodogram":
+        power /= config.n_fft
+    return power
+
+
+def _fill_log_mel(bands: np.ndarray, clips: np.ndarray, config: FeatureConfig) -> np.ndarray | None:
+    """Write the log-mel features of recordings to `bands`; give the log energies that replace c0, if any."""
+    weights = mel_filterbank(config).T
+    energies = np.empty(bands.shape[:2], np.float32) if config.first_coefficient != "cepstrum" else None
+    for chunk in _chunks(clips, config):
+        mel_power = _product(chunk.power, weights).reshape(*chunk.shape, -1)
+        bands[chunk.clips, chunk.frames] = _log_of(mel_power, config)
+        if energies is not None:
+            energy = chunk.power.sum(axis=-1).reshape(chunk.shape) if chunk.energy is None else chunk.energy
+            energies[chunk.clips, chunk.frames] = _log_of(energy, config)
+    if config.top_db is not None:
+        _limit_range(bands, config)
+    return energies
+
+
+def _log_of(power: np.ndarray, config: FeatureConfig) -> np.ndarray:
+    """Take the logarithm in place, of nothing below the floor."""
+    np.maximum(power, power.dtype.type(config.log_floor), out=power)
+    np.log(power, out=power)
+    if config.log_unit == "decibel":
+        power *= power.dtype.type(_DECIBELS_PER_NEPER)
+    return power
+
+
+def _limit_range(bands: np.ndarray, config: FeatureConfig) -> None:
+    """Raise what lies more than `top_db` below the greatest value of its own recording."""
+    span = config.top_db if config.log_unit == "decibel" else config.top_db / _DECIBELS_PER_NEPER
+    np.maximum(bands, bands.max(axis=(-2, -1), keepdims=True) - np.float32(span), out=bands)
 
 
 def _product(rows: np.ndarray, matrix: np.ndarray) -> np.ndarray:
@@ -641,24 +1139,27 @@ def _product(rows: np.ndarray, matrix: np.ndarray) -> np.ndarray:
     return groups if whole == len(rows) else np.concatenate([groups, rows[whole:] @ matrix])
 
 
-def _log_mel_of_power(config: FeatureConfig) -> Callable[[np.ndarray], np.ndarray]:
-    """Give the step from the power of the bins to the log of the power of the mel bands."""
-    weights = mel_filterbank(config).T
-    floor = np.float32(config.log_floor)
-
-    def apply(power: np.ndarray) -> np.ndarray:
-        mel_power = _product(power, weights)
-        np.maximum(mel_power, floor, out=mel_power)
-        return np.log(mel_power, out=mel_power)
-
-    return apply
+def _checked_features(features: np.ndarray) -> np.ndarray:
+    features = np.asarray(features, np.float32)
+    if features.ndim not in (2, 3) or 0 in features.shape:
+        raise ValueError(
+            f"Features have shape {features.shape}; expected (n_frames, n_coefficients) or "
+            "(batch, n_frames, n_coefficients), none of them 0."
+        )
+    return features
 
 
-def _limit_range(bands: np.ndarray, top_db: float | None) -> np.ndarray:
-    """Raise what lies more than `top_db` below the greatest value of its own recording."""
-    if top_db is None:
-        return bands
-    return np.maximum(bands, bands.max(axis=(-2, -1), keepdims=True) - np.float32(top_db * math.log(10) / 10))
+def _check_delta(width: int, order: int, edges: str, *, n_frames: int) -> None:
+    if edges not in ("fit", "repeat"):
+        raise ValueError(f"edges is {edges!r}; it must be one of fit, repeat.")
+    if order != int(order) or order < 1:
+        raise ValueError(f"order is {order!r}; it must be a whole number of at least 1.")
+    if width != int(width) or width % 2 == 0 or width < 3 or width <= order:
+        raise ValueError(f"width is {width!r}; it must be odd, at least 3 and above the order, {order}.")
+    if edges == "fit" and n_frames < width:
+        raise ValueError(
+            f"{n_frames} frames are fewer than width={width}. Use a smaller width, or edges='repeat'."
+        )
 
 
 def _counted_frames(features: np.ndarray, mask: np.ndarray | None) -> np.ndarray:
@@ -674,35 +1175,89 @@ def _counted_frames(features: np.ndarray, mask: np.ndarray | None) -> np.ndarray
 
 
 @functools.lru_cache(maxsize=32)
-def _window(name: str, length: int) -> np.ndarray:
-    angles = 2 * np.pi * np.arange(length) / length
+def _window(name: str, length: int, symmetric: bool) -> np.ndarray:
+    if name == "povey":
+        return _read_only(_window("hann", length, symmetric) ** _POVEY_EXPONENT, np.float64)
+    period = max(1, length - 1) if symmetric else length
+    angles = 2 * np.pi * np.arange(length) / period
     terms = [(-1) ** k * a * np.cos(k * angles) for k, a in enumerate(_COSINE_WINDOWS[name])]
-    return _read_only(np.sum(terms, axis=0), np.float64)
+    # Rounding may leave an edge a hair below zero.
+    return _read_only(np.maximum(np.sum(terms, axis=0), 0), np.float64)
 
 
 @functools.lru_cache(maxsize=32)
-def _cosines(n_mels: int, n_mfcc: int) -> np.ndarray:
-    """Give the matrix of the orthonormal DCT-II, shape (n_mels, n_mfcc)."""
-    return _read_only(scipy.fft.dct(np.eye(n_mels), axis=1, norm="ortho")[:, :n_mfcc])
+def _scaled_window(config: FeatureConfig) -> np.ndarray:
+    """Give the window of a configuration, with the scale of the samples in it, in its precision."""
+    weights = window(config.window, config.window_length, symmetric=config.symmetric_window)
+    return _read_only(weights * config.sample_scale, _float(config))
+
+
+def _lifter_weights(n_mfcc: int, n: int) -> np.ndarray:
+    return 1 + n / 2 * np.sin(np.pi * np.arange(n_mfcc) / n) if n else np.ones(n_mfcc)
+
+
+@functools.lru_cache(maxsize=32)
+def _cosines(n_mels: int, n_mfcc: int, n_lifter: int, dtype: type) -> np.ndarray:
+    """Give the matrix of the orthonormal DCT-II and of the lifter after it, shape (n_mels, n_mfcc)."""
+    cosines = scipy.fft.dct(np.eye(n_mels), axis=1, norm="ortho")[:, :n_mfcc]
+    return _read_only(cosines * _lifter_weights(n_mfcc, n_lifter), dtype)
+
+
+@functools.lru_cache(maxsize=32)
+def _delta_taps(width: int, order: int) -> np.ndarray:
+    """Give the weights under which `width` frames add up to the derivative of the fitted polynomial."""
+    frames = np.arange(width) - width // 2
+    powers = np.vander(frames, order + 1, increasing=True)
+    highest = np.linalg.pinv(powers)[order]  # samples to the polynomial's coefficient of that degree
+    return _read_only(math.factorial(order) * highest, np.float64)
+
+
+def _filterbank_settings(config: FeatureConfig) -> tuple[Any, ...]:
+    """Give what the bands depend on: configurations that differ elsewhere share one filterbank."""
+    edges = (config.sample_rate, config.n_fft, config.n_mels, config.f_min, config.top_frequency)
+    return (*edges, config.mel_scale, config.mel_triangles, config.mel_norm)
+
+
+def _band_edges(config: FeatureConfig) -> np.ndarray:
+    return _edges(*_filterbank_settings(config)[:-1])
+
+
+def _edges(
+    sample_rate: int, n_fft: int, n_mels: int, f_min: float, f_max: float, mel_scale: str, triangles: str
+) -> np.ndarray:
+    """Give n_mels + 2 frequencies in equal steps of mel; band i reaches from edge i to edge i + 2."""
+    mels = np.linspace(hz_to_mel(f_min, mel_scale), hz_to_mel(f_max, mel_scale), n_mels + 2)
+    edges = mel_to_hz(mels, mel_scale)
+    if triangles == "bins":  # python_speech_features counts with n_fft + 1 here
+        return np.floor((n_fft + 1) * edges / sample_rate) * sample_rate / n_fft
+    return edges
 
 
 @functools.lru_cache(maxsize=64)
 def _filterbank(
-    sample_rate: int, n_fft: int, n_mels: int, f_min: float, f_max: float, mel_scale: str
+    sample_rate: int,
+    n_fft: int,
+    n_mels: int,
+    f_min: float,
+    f_max: float,
+    mel_scale: str,
+    triangles: str,
+    norm: str,
 ) -> np.ndarray:
     bins = np.arange(n_fft // 2 + 1) * sample_rate / n_fft
-    edges = _band_edges(n_mels, f_min, f_max, mel_scale)
+    edges = _edges(sample_rate, n_fft, n_mels, f_min, f_max, mel_scale, triangles)
+    heights = 2 / (edges[2:] - edges[:-2]) if norm == "area" else np.ones(n_mels)
+    if triangles == "mel":
+        bins, edges = hz_to_mel(bins, mel_scale), hz_to_mel(edges, mel_scale)
+    return _read_only(_triangles(bins, edges) * heights[:, np.newaxis])
+
+
+def _triangles(x: np.ndarray, edges: np.ndarray) -> np.ndarray:
+    """Give triangles of height 1 at the points x; triangle i rises from edge i and is back at 0 at i + 2."""
     left, peak, right = edges[:-2, np.newaxis], edges[1:-1, np.newaxis], edges[2:, np.newaxis]
-    rising = (bins - left) / (peak - left)
-    falling = (right - bins) / (right - peak)
-    triangles = np.maximum(0, np.minimum(rising, falling))
-    return _read_only(triangles * 2 / (right - left))
-
-
-def _band_edges(n_mels: int, f_min: float, f_max: float, mel_scale: str) -> np.ndarray:
-    """Give n_mels + 2 frequencies in equal steps of mel; band i reaches from edge i to edge i + 2."""
-    mels = np.linspace(_hz_to_mel(f_min, mel_scale), _hz_to_mel(f_max, mel_scale), n_mels + 2)
-    return _mel_to_hz(mels, mel_scale)
+    with np.errstate(divide="ignore", invalid="ignore"):  # two edges may lie on one bin
+        side = np.where(x < peak, (x - left) / (peak - left), (right - x) / (right - peak))
+    return np.fmax(side, 0)
 
 
 def _check_no_empty_band(config: FeatureConfig) -> None:
@@ -724,19 +1279,10 @@ _SLANEY_KNEE_MEL = _SLANEY_KNEE_HZ / _SLANEY_HZ_PER_MEL
 _SLANEY_LOG_STEP = math.log(6.4) / 27
 
 
-def _hz_to_mel(hz: float, scale: str) -> float:
-    if scale == "htk":
-        return 2595 * math.log10(1 + hz / 700)
-    if hz < _SLANEY_KNEE_HZ:
-        return hz / _SLANEY_HZ_PER_MEL
-    return _SLANEY_KNEE_MEL + math.log(hz / _SLANEY_KNEE_HZ) / _SLANEY_LOG_STEP
-
-
-def _mel_to_hz(mel: np.ndarray, scale: str) -> np.ndarray:
-    if scale == "htk":
-        return 700 * (10 ** (mel / 2595) - 1)
-    logarithmic = _SLANEY_KNEE_HZ * np.exp(_SLANEY_LOG_STEP * (mel - _SLANEY_KNEE_MEL))
-    return np.where(mel < _SLANEY_KNEE_MEL, mel * _SLANEY_HZ_PER_MEL, logarithmic)
+def _known_scale(scale: str) -> str:
+    if scale not in _MEL_SCALES:
+        raise ValueError(f"scale is {scale!r}; it must be one of {', '.join(_MEL_SCALES)}.")
+    return scale
 
 
 def _read_only(array: np.ndarray, dtype: type = np.float32) -> np.ndarray:
