@@ -69,7 +69,7 @@ class Fir:
     Parameters
     ----------
     taps : ndarray, shape (n_taps,)
-        The weights, that of the newest sample first; float64, read-only. They are the impulse response.
+        The weights, that of the newest sample first; kept as float64. They are the impulse response.
     sample_rate : int
         The rate in Hz of the recordings it is meant for.
 
@@ -94,7 +94,7 @@ class Fir:
         taps = _numbers("taps", self.taps)
         if taps.ndim != 1 or taps.size == 0:
             raise ValueError(f"taps of shape {taps.shape} came. Expected one row of at least one number.")
-        object.__setattr__(self, "taps", _read_only(taps))
+        object.__setattr__(self, "taps", taps)
         object.__setattr__(self, "sample_rate", _rate(self.sample_rate))
 
     def __repr__(self) -> str:
@@ -111,7 +111,7 @@ class Iir:
     Parameters
     ----------
     sos : ndarray, shape (n_sections, 6)
-        One row ``b0 b1 b2 1 a1 a2`` for each section, as in SciPy; float64, read-only.
+        One row ``b0 b1 b2 1 a1 a2`` for each section, as in SciPy; kept as float64.
     sample_rate : int
         The rate in Hz of the recordings it is meant for.
 
@@ -145,7 +145,7 @@ class Iir:
                 f"sos with a0 = {sos[:, 3].tolist()} in column 3 came. Expected 1: divide each row by its a0."
             )
         _refuse_unstable(sos)
-        object.__setattr__(self, "sos", _read_only(sos))
+        object.__setattr__(self, "sos", sos)
         object.__setattr__(self, "sample_rate", _rate(self.sample_rate))
 
     def __repr__(self) -> str:
@@ -706,7 +706,7 @@ def wiener(
     samples: np.ndarray,
     *,
     noise: np.ndarray | None = None,
-    smoothing: float = 0.98,
+    smoothing: float = 0.95,
     floor: float = 0.05,
     sample_rate: int = audio.SAMPLE_RATE,
 ) -> np.ndarray:
@@ -759,7 +759,7 @@ def wiener(
     Lesson: 02
     """
     if not 0 <= smoothing < 1:
-        raise ValueError(f"smoothing={smoothing!r} came. Expected 0 to below 1, such as 0.98.")
+        raise ValueError(f"smoothing={smoothing!r} came. Expected 0 to below 1, such as 0.95.")
     floor = _share("floor", floor)
 
     def gains(power: np.ndarray, noise_power: np.ndarray) -> np.ndarray:
@@ -792,11 +792,6 @@ def _numbers(name: str, values: Any) -> np.ndarray:
     if not np.isfinite(numbers).all():
         raise ValueError(f"{name} with NaN or infinite values came. Expected finite numbers.")
     return numbers
-
-
-def _read_only(values: np.ndarray) -> np.ndarray:
-    values.flags.writeable = False
-    return values
 
 
 def _refuse_unstable(sos: np.ndarray) -> None:
