@@ -4,10 +4,12 @@ import lazy_loader
 
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
-    submodules=["digits", "explorer", "microphone"],
+    submodules=["digits", "explorer", "filtering", "microphone", "spectra"],
     submod_attrs={
         "digits": ["DigitExplorer"],
         "explorer": ["Explorer"],
+        "filtering": ["DenoiseExplorer", "FilterExplorer"],
         "microphone": ["Microphone"],
+        "spectra": ["MfccExplorer", "TimeFrequencyExplorer"],
     },
 )
