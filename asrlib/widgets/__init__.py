@@ -4,10 +4,10 @@ import lazy_loader
 
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
-    submodules=["digits", "explorer", "filtering", "microphone", "spectra"],
+    submodules=["controls", "digits", "explorer", "filtering", "microphone", "picture", "spectra"],
     submod_attrs={
         "digits": ["DigitExplorer"],
-        "explorer": ["Explorer"],
+        "explorer": ["Explorer", "choice", "set_limits", "slider", "steps", "switch"],
         "filtering": ["DenoiseExplorer", "FilterExplorer"],
         "microphone": ["Microphone"],
         "spectra": ["MfccExplorer", "TimeFrequencyExplorer"],

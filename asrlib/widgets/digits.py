@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from asrlib import audio, augment, features, plots, signals
 from asrlib.datasets import Clip, SpeechDataset
 from asrlib.recognizer import Recognizer, Transcript
-from asrlib.widgets.explorer import Explorer, choice, slider, steps
+from asrlib.widgets.explorer import Explorer, choice, set_limits, slider, steps
 
 __all__ = ["WORDS", "DigitExplorer", "Heard", "some_clips"]
 
@@ -178,6 +178,7 @@ class DigitExplorer(Explorer):
         )
         self._sound.set_xlabel("")
         self._sound.tick_params(labelbottom=False)
+        self._mel.set_autoscale_on(False)  # it keeps the limits of the sound above it
         self._bars = figure.add_subplot(grid[:, 1])
         labels = list(result.transcript.probabilities)
         # The artists of a probability chart that says nothing yet; `draw` gives it the numbers.
@@ -216,7 +217,7 @@ class DigitExplorer(Explorer):
         if self._sound.get_ylim()[1] != 1.05 * reach:  # placing ticks takes its time
             self._sound.set_ylim(-1.05 * reach, 1.05 * reach)
             self._sound.set_yticks([-reach, 0, reach], [f"\N{MINUS SIGN}{reach:.2f}", "0.00", f"{reach:.2f}"])
-        self._sound.set_xlim(0, max(_LEAST_SECONDS, np.ceil(10 * seconds) / 10))
+        set_limits(self._sound, x=(0, max(_LEAST_SECONDS, np.ceil(10 * seconds) / 10)))
 
     def _draw_features(self, picture: np.ndarray) -> None:
         times = self._picture_config.times(len(picture))
@@ -227,7 +228,6 @@ class DigitExplorer(Explorer):
         # What the features leave of silence is black, so that noise is seen to fill it.
         shown_db = min(_SHOWN_DB, self._picture_config.top_db or _SHOWN_DB)
         image.set_clim(loudest - shown_db * math.log(10) / 10, loudest)
-        self._mel.set_xlim(self._sound.get_xlim())  # set_extent moved it
 
     def _draw_probabilities(self, values: Sequence[float]) -> None:
         winner = int(np.argmax(values))

@@ -2,8 +2,7 @@
 
 An explorer is four small methods. `controls` says what can be turned, `compute` turns values into a result
 and knows nothing of widgets, `build` draws the first result and names the artists that move, `draw` moves
-them. The picture is one Matplotlib figure for the life of the explorer: its axes are drawn once and kept, and
-a change draws only the artists that move on top of them. That is what makes it follow a slider.
+them. How the controls look stands in `controls`, how the picture is drawn quickly in `picture`.
 """
 
 from __future__ import annotations
@@ -12,123 +11,27 @@ import asyncio
 import base64
 import contextlib
 import html
-import io
-import struct
 import threading
 import traceback
-import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import ipywidgets
 import numpy as np
-import soundfile
 from IPython.display import display
 from matplotlib.artist import Artist
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from asrlib import audio
+from asrlib.widgets.controls import choice, slider, steps, switch
+from asrlib.widgets.picture import Picture, encode_png, encode_wav, set_limits
 
-__all__ = ["Explorer", "Still", "choice", "slider", "steps"]
+__all__ = ["Explorer", "Still", "choice", "set_limits", "slider", "steps", "switch"]
 
 # Values that arrive within this time are drawn once. The kernel needs it to read the messages that wait.
 _GATHER_SECONDS = 0.005
 # A control that rested this long has been let go, so the player may change under the listener.
 _REST_SECONDS = 0.4
-
-
-def slider(
-    label: str, value: float, *, low: float, high: float, step: float, unit: str = ""
-) -> ipywidgets.FloatSlider:
-    """Make a slider for a number, its unit in the label.
-
-    Parameters
-    ----------
-    label : str
-        What the number is, in a word or two.
-    value, low, high, step : float
-        Where it starts, its ends, and the distance of one press of an arrow key.
-    unit : str
-        Such as "Hz"; empty for a number without one.
-
-    Returns
-    -------
-    ipywidgets.FloatSlider
-
-    Examples
-    --------
-    >>> slider("frequency", 440, low=50, high=2000, step=10, unit="Hz").description
-    'frequency (Hz)'
-
-    Lesson: 00
-    """
-    decimals = max(0, -int(np.floor(np.log10(step) + 1e-9)))
-    return ipywidgets.FloatSlider(
-        value=value,
-        min=low,
-        max=high,
-        step=step,
-        readout_format=f".{decimals}f",
-        description=f"{label} ({unit})" if unit else label,
-        **_look("290px"),
-    )
-
-
-def steps(label: str, options: Sequence[tuple[str, Any]], *, value: Any) -> ipywidgets.SelectionSlider:
-    """Make a slider over named steps, such as "no noise", "30 dB", "20 dB".
-
-    Parameters
-    ----------
-    label : str
-        What is chosen.
-    options : sequence of (str, object)
-        The name of each step and its value, in order.
-    value : object
-        The value at the start. It cannot be None, which means "nothing chosen" to the control.
-
-    Returns
-    -------
-    ipywidgets.SelectionSlider
-
-    Examples
-    --------
-    >>> steps("noise", [("no noise", np.inf), ("20 dB", 20.0)], value=20.0).label
-    '20 dB'
-
-    Lesson: 00
-    """
-    return ipywidgets.SelectionSlider(options=list(options), value=value, description=label, **_look("340px"))
-
-
-def choice(label: str, options: Sequence[str], *, value: str | None = None) -> ipywidgets.Dropdown:
-    """Make a list to choose one name from.
-
-    Parameters
-    ----------
-    label : str
-        What is chosen.
-    options : sequence of str
-        The names.
-    value : str, optional
-        The name at the start; the first when left out.
-
-    Returns
-    -------
-    ipywidgets.Dropdown
-
-    Examples
-    --------
-    >>> choice("clip", ["seven", "two"]).value
-    'seven'
-
-    Lesson: 00
-    """
-    options = list(options)
-    return ipywidgets.Dropdown(
-        options=options, value=options[0] if value is None else value, description=label, **_look("260px")
-    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -214,7 +117,7 @@ class Explorer:
         raise NotImplementedError(f"{type(self).__name__} must define build().")
 
     def draw(self, result: Any) -> None:
-        """Change those artists to show a result. Limits of axes may change too; that takes longer."""
+        """Change those artists to show a result. Other things may change too; their axes are drawn anew."""
         raise NotImplementedError(f"{type(self).__name__} must define draw().")
 
     def describe(self, result: Any) -> str:
@@ -234,7 +137,7 @@ class Explorer:
         self.renders = 0
         self._start = self.values
         self._held = False  # while several controls are turned from Python
-        self._figure: Figure | None = None
+        self.picture: Picture | None = None
         # The loop on which a drawing is due; it will show the values of that moment.
         self._pending: asyncio.AbstractEventLoop | None = None
         self._changes = 0
@@ -296,7 +199,7 @@ class Explorer:
         self._refuse_unknown(values)
         with self._lock:
             result = self.compute(**{**self.values, **values})
-            return Still(self._picture(result), self.describe(result), result)
+            return Still(self._drawn(result), self.describe(result), result)
 
     def show(self) -> None:
         """Display the explorer from within a loop or a function; a cell's last line displays it by itself."""
@@ -310,7 +213,7 @@ class Explorer:
                 return
             try:
                 self.result = self.compute(**self.values)
-                self._image.value = self._picture(self.result)
+                self._image.value = self._drawn(self.result)
                 self._answer.value = _sentence(self.describe(self.result))
             except Exception as error:  # whatever it is, the learner must see it: a comm's errors go to a log
                 self.error = error
@@ -380,29 +283,16 @@ class Explorer:
         samples = self.sound(self.result)
         self._player.layout.display = "none" if samples is None else None
         if samples is not None:
-            self._player.value = _wav(audio.peak_limit(samples))
+            self._player.value = encode_wav(samples)
 
-    def _picture(self, result: Any) -> bytes:
+    def _drawn(self, result: Any) -> bytes:
         """Draw a result and return it as PNG."""
-        if self._figure is None:
-            self._figure = Figure(figsize=self.size, dpi=self.dpi, layout="constrained")
-            self._canvas = FigureCanvasAgg(self._figure)
-            self._moving = self.build(self._figure, result)
-            for artist in self._moving:
-                artist.set_animated(True)  # left out when the figure is drawn, drawn by us on top of it
-            self._frame: Any = None
+        if self.picture is None:
+            self.picture = Picture(self.size, dpi=self.dpi)
+            self.picture.let_move(self.build(self.picture.figure, result))
         self.draw(result)
-        frame = [(*axes.get_xlim(), *axes.get_ylim(), axes.get_title()) for axes in self._figure.axes]
-        if frame != self._frame:
-            self._canvas.draw()
-            # The layout is found once, since it takes longer than the drawing; labels must keep their width.
-            self._figure.set_layout_engine("none")
-            self._background, self._frame = self._canvas.copy_from_bbox(self._figure.bbox), frame
-        self._canvas.restore_region(self._background)
-        for artist in self._moving:
-            self._figure.draw_artist(artist)
         self.renders += 1
-        return _png(np.asarray(self._canvas.buffer_rgba()))
+        return encode_png(self.picture.pixels())
 
     def _refuse_unknown(self, values: Mapping[str, Any]) -> None:
         unknown = sorted(set(values) - set(self.inputs))
@@ -413,43 +303,11 @@ class Explorer:
             )
 
 
-def _look(width: str) -> dict[str, Any]:
-    return {
-        "style": {"description_width": "initial"},
-        "layout": {"width": width, "margin": "2px 12px 2px 2px"},
-    }
-
-
 def _running_loop() -> asyncio.AbstractEventLoop | None:
     try:
         return asyncio.get_running_loop()
     except RuntimeError:
         return None
-
-
-def _png(pixels: np.ndarray) -> bytes:
-    """Encode pixels (height, width, RGBA) as PNG, quickly.
-
-    Written out because time counts here: without the format's line filters, and with zlib's lightest level, a
-    figure takes half the time of an ordinary encoder and no more bytes, since most of it is one colour.
-    """
-    if pixels[..., 3].min() == 255:
-        pixels = pixels[..., :3]
-    height, width, channels = pixels.shape
-    lines = np.zeros((height, 1 + width * channels), np.uint8)  # each line begins with its filter: 0, none
-    lines[:, 1:] = pixels.reshape(height, -1)
-    header = struct.pack(">IIBBBBB", width, height, 8, {3: 2, 4: 6}[channels], 0, 0, 0)
-    parts = ((b"IHDR", header), (b"IDAT", zlib.compress(lines.tobytes(), 1)), (b"IEND", b""))
-    return b"\x89PNG\r\n\x1a\n" + b"".join(
-        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-        for kind, data in parts
-    )
-
-
-def _wav(samples: np.ndarray) -> bytes:
-    buffer = io.BytesIO()
-    soundfile.write(buffer, samples, audio.SAMPLE_RATE, format="WAV", subtype="PCM_16")
-    return buffer.getvalue()
 
 
 def _sentence(text: str) -> str:
