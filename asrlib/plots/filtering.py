@@ -235,7 +235,7 @@ def gain(
     >>> from asrlib.plots import alt_text
     >>> low = filters.frequency_response(filters.butterworth("lowpass", 1000.0))
     >>> alt_text(gain({"low-pass": low}))
-    'Gain over frequency. low-pass: within 3 dB of its greatest gain from 0 to about 984 Hz.'
+    'Gain over frequency. low-pass: within 3 dB of its greatest gain from 0 to about 986 Hz.'
 
     Lesson: 02
     """
@@ -406,7 +406,7 @@ def poles_and_zeros(filter: Filter, *, reach: float = 1.3, ax: Axes | None = Non
     >>> from asrlib import filters
     >>> from asrlib.plots import alt_text
     >>> alt_text(poles_and_zeros(filters.butterworth("lowpass", 1000.0, order=2)))
-    'Complex plane with 2 poles and 2 zeros. The outermost pole lies 0.757 from the middle.'
+    'Complex plane with 2 poles and 2 zeros. The outermost pole lies 0.758 from the middle.'
 
     Lesson: 02
     """
