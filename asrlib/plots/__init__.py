@@ -13,6 +13,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     submod_attrs={
         "common": ["COLORS", "alt_text", "style"],
         "filtering": [
+            "before_and_after",
             "gain",
             "group_delay",
             "impulse_response",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,9 +13,11 @@ from asrlib import audio
 from asrlib.plots.common import add_colorbar, describe, look, minus, one, prepared
 
 if TYPE_CHECKING:
+    from asrlib.evaluation import NoiseRow
     from asrlib.filters import Filter, Response
 
 __all__ = [
+    "before_and_after",
     "gain",
     "group_delay",
     "impulse_response",
@@ -376,6 +378,78 @@ def impulse_response(
     if len(responses) > 1:
         ax.legend(loc="best", frameon=False, labelcolor=look().ink)
     describe(ax, f"Impulse response. {'; '.join(words)}.")
+    return ax
+
+
+def before_and_after(
+    curves: Mapping[str, Sequence[NoiseRow]], *, chance: float | None = None, ax: Axes | None = None
+) -> Axes:
+    """Draw the accuracy over the signal-to-noise ratio for several remedies, side by side at each ratio.
+
+    Parameters
+    ----------
+    curves : mapping of str to sequence of NoiseRow
+        Name of each remedy, and its rows; all with the same ratios.
+    chance : float, optional
+        Accuracy of guessing, from 0 to 1, drawn as a line.
+    ax : Axes, optional
+        Where to draw; a new figure when left out.
+
+    Returns
+    -------
+    Axes
+        What was drawn into. The bars are the rows' intervals.
+
+    Raises
+    ------
+    ValueError
+        When there is no curve, or the ratios differ.
+
+    Examples
+    --------
+    >>> from asrlib.evaluation import NoiseRow, wilson_interval
+    >>> from asrlib.plots import alt_text
+    >>> rows = [NoiseRow("0 dB", 100, 60, wilson_interval(60, 100), 0.0)]
+    >>> alt_text(before_and_after({"nothing": rows, "gate": rows}))
+    'Accuracy over signal-to-noise ratio. nothing: 0 dB 60 %. gate: 0 dB 60 %.'
+
+    Lesson: 02
+    """
+    ratios = {name: tuple(row.snr_db for row in rows) for name, rows in curves.items()}
+    if len(set(ratios.values())) != 1:
+        raise ValueError(f"The ratios are {ratios}. Pass at least one curve, and the same ratios for all.")
+    ax = prepared(ax, size=(6.4, 3.0))
+    at = np.array(next(iter(ratios.values())), float)
+    step = float(np.diff(np.sort(at)).min()) if len(at) > 1 else 5.0
+    words = []
+    for number, (name, rows) in enumerate(curves.items()):
+        # Beside each other, so that the intervals can be told apart.
+        shifted = at + step * 0.09 * (number - (len(curves) - 1) / 2)
+        percent = np.array([100 * row.accuracy for row in rows])
+        bounds = 100 * np.array([row.interval for row in rows])
+        reach = np.maximum(0, np.stack([percent - bounds[:, 0], bounds[:, 1] - percent]))
+        color, line = look().colors[number % len(look().colors)], _LINES[number % len(_LINES)]
+        ax.errorbar(
+            *(shifted, percent, reach),
+            color=color,
+            linestyle=line,
+            label=name,
+            marker="o",
+            markersize=4,
+            elinewidth=1.1,
+            capsize=2.5,
+        )
+        numbers = ", ".join(f"{minus(row.snr_db)} dB {100 * row.accuracy:.0f} %" for row in rows)
+        words.append(f"{name}: {numbers}.")
+    if chance is not None:
+        ax.axhline(100 * chance, color=look().quiet, linewidth=1, linestyle=(0, (4, 3)))
+    ax.set_xticks(at, [minus(ratio) for ratio in at])
+    ax.set_ylim(0, 104)
+    ax.set_xlabel("signal-to-noise ratio (dB)")
+    ax.set_ylabel("accuracy (%)")
+    if len(curves) > 1:
+        ax.legend(loc="best", frameon=False, labelcolor=look().ink, fontsize=8)
+    describe(ax, f"Accuracy over signal-to-noise ratio. {' '.join(words)}")
     return ax
 
 
