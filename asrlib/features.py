@@ -26,7 +26,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -80,6 +80,7 @@ _DECIBELS_PER_NEPER = 10 / math.log(10)
 
 # Frames and spectra of one chunk stay in a core's cache: faster than one large pass, and memory is bounded.
 _CHUNK_VALUES = 128 * 1024
+_BANDS_PER_BLOCK = 8
 # OpenBLAS spreads larger products over threads. On a busy machine those wait for each other for milliseconds.
 _ONE_THREAD_PRODUCT = 4 * 65536
 
@@ -588,11 +589,7 @@ def power_spectrogram(samples: np.ndarray, config: FeatureConfig | None = None) 
     Lesson: 03
     """
     config = config or FeatureConfig()
-    clips = np.atleast_2d(_checked(samples, config))
-    result = np.empty((len(clips), config.n_frames(clips.shape[1]), config.n_bins), np.float32)
-    for chunk in _chunks(clips, config):
-        result[chunk.clips, chunk.frames] = chunk.power.reshape((*chunk.shape, -1))
-    return _like(samples, result)
+    return _by_group(samples, config, _fill_power, width=config.n_bins)
 
 
 def hz_to_mel(hz: float | np.ndarray, scale: str = "slaney") -> float | np.ndarray:
@@ -736,10 +733,7 @@ def log_mel(samples: np.ndarray, config: FeatureConfig | None = None) -> np.ndar
     Lesson: 03
     """
     config = config or FeatureConfig()
-    clips = np.atleast_2d(_checked(samples, config))
-    result = np.empty((len(clips), config.n_frames(clips.shape[1]), config.n_mels), np.float32)
-    _fill_log_mel(result, clips, config)
-    return _like(samples, result)
+    return _by_group(samples, config, _fill_log_mel, width=config.n_mels)
 
 
 def mfcc(samples: np.ndarray, config: FeatureConfig | None = None) -> np.ndarray:
@@ -780,17 +774,7 @@ def mfcc(samples: np.ndarray, config: FeatureConfig | None = None) -> np.ndarray
     Lesson: 03
     """
     config = config or FeatureConfig()
-    clips = np.atleast_2d(_checked(samples, config))
-    n_frames = config.n_frames(clips.shape[1])
-    result = np.empty((len(clips), n_frames, config.n_mfcc), np.float32)
-    cosines = _cosines(config.n_mels, config.n_mfcc, config.lifter, _float(config))
-    for group in _groups(clips, config):
-        bands = np.empty((len(clips[group]), n_frames, config.n_mels), np.float32)
-        energy = _fill_log_mel(bands, clips[group], config)
-        result[group] = _product(bands.reshape(-1, config.n_mels), cosines).reshape(*bands.shape[:2], -1)
-        if energy is not None:
-            result[group, :, 0] = energy
-    return _like(samples, result)
+    return _by_group(samples, config, _fill_mfcc, width=config.n_mfcc)
 
 
 def lifter(cepstra: np.ndarray, n: int = 22) -> np.ndarray:
@@ -993,14 +977,15 @@ def _checked(samples: np.ndarray, config: FeatureConfig) -> np.ndarray:
             "smaller n_fft, or center=True."
         )
     samples = samples.astype(np.float32, copy=False)
-    if not np.isfinite(samples).all():
+    if not _all_finite(samples):
         raise AudioError("Samples contain NaN or infinite values. Check how they were computed or recorded.")
     return samples
 
 
-def _like(samples: np.ndarray, result: np.ndarray) -> np.ndarray:
-    """Give one result for one recording, a batch for a batch."""
-    return result[0] if np.ndim(samples) == 1 else result
+def _all_finite(samples: np.ndarray) -> bool:
+    """Tell whether there is neither NaN nor infinity, at best without looking at each value twice."""
+    with np.errstate(invalid="ignore", over="ignore"):
+        return bool(np.isfinite(samples.sum()) or np.isfinite(samples).all())
 
 
 def _frames(samples: np.ndarray, config: FeatureConfig) -> np.ndarray:
@@ -1028,94 +1013,140 @@ def _preemphasised(samples: np.ndarray, config: FeatureConfig) -> np.ndarray:
     return result
 
 
-def _groups(clips: np.ndarray, config: FeatureConfig) -> Iterator[slice]:
-    """Cut a batch into groups of whole recordings, each group about as large as a chunk of frames."""
-    size = max(1, _CHUNK_VALUES // (config.n_fft * config.n_frames(clips.shape[1])))
-    for start in range(0, len(clips), size):
-        yield slice(start, start + size)
-
-
 class _Chunk(NamedTuple):
-    """The spectra of some frames of some recordings."""
+    """The spectra of some frames: those of one part of a long recording, or all of several short ones."""
 
-    clips: slice
-    frames: slice
-    shape: tuple[int, int]  # recordings, frames
-    power: np.ndarray  # (recordings * frames, n_bins)
-    energy: np.ndarray | None  # (recordings, frames), the sum of squares of each frame if it is wanted
+    frames: slice  # which frames of each recording
+    spectra: np.ndarray  # (rows, 2 * n_bins) squares of real and imaginary parts in turn, or (rows, n_bins)
+    energy: np.ndarray | None  # (rows,) sum of squares of each frame, if it is wanted
 
 
-def _chunks(clips: np.ndarray, config: FeatureConfig) -> Iterator[_Chunk]:
-    """Frame, window and Fourier-transform as many frames at a time as stay in the cache.
+class _Workspace:
+    """What one call uses again for every chunk of frames, so that memory does not grow with the batch.
 
-    A chunk is many frames of one long recording, or all frames of several short ones.
+    A chunk is small enough to stay in the cache of one processor core from the first step to the last, which
+    is what makes the whole chain hardly slower than its Fourier transform.
     """
-    whole_filter = config.preemphasis and not config.preemphasis_per_frame
-    offset = (config.frame_length - config.window_length) // 2
-    frames_per_chunk = max(1, _CHUNK_VALUES // config.n_fft)
-    for group in _groups(clips, config):
-        samples = _preemphasised(clips[group], config) if whole_filter else clips[group]
-        # Where the window lies in the transform moves the phase alone, so it may lie at the start.
-        under_window = _frames(samples, config)[..., offset : offset + config.window_length]
-        n_clips, n_frames, _ = under_window.shape
-        buffer = np.zeros((n_clips, min(n_frames, frames_per_chunk), config.n_fft), _float(config))
-        for first in range(0, n_frames, frames_per_chunk):
-            chunk = under_window[:, first : first + frames_per_chunk]
-            padded = buffer[:, : chunk.shape[1]]
-            energy = _window_frames(chunk, padded[..., : config.window_length], config)
-            power = _power(padded.reshape(-1, config.n_fft), config)
-            yield _Chunk(group, slice(first, first + chunk.shape[1]), chunk.shape[:2], power, energy)
+
+    def __init__(self, config: FeatureConfig, n_clips: int, n_frames: int) -> None:
+        n_rows = max(1, _CHUNK_VALUES // config.n_fft)
+        self.config = config
+        self.clips_per_group = min(n_clips, max(1, n_rows // n_frames))
+        self.frames_per_chunk = min(n_frames, n_rows)
+        n_rows = self.clips_per_group * self.frames_per_chunk
+        # One row for each frame. Only the part under the window is ever written; zeros stay behind it.
+        self.rows = np.zeros((n_rows, config.n_fft), _float(config))
+        self.windows = _window_rows(config, n_rows)
+
+
+def _by_group(
+    samples: np.ndarray,
+    config: FeatureConfig,
+    fill: Callable[[np.ndarray, np.ndarray, _Workspace], Any],
+    *,
+    width: int,
+) -> np.ndarray:
+    """Let `fill` write the results of one group of whole recordings after the other."""
+    clips = np.atleast_2d(_checked(samples, config))
+    n_clips, n_frames = len(clips), config.n_frames(clips.shape[1])
+    result = np.empty((n_clips, n_frames, width), np.float32)
+    work = _Workspace(config, n_clips, n_frames)
+    for start in range(0, n_clips, work.clips_per_group):
+        group = slice(start, start + work.clips_per_group)
+        fill(result[group], clips[group], work)
+    return result if np.ndim(samples) == 2 else result[0]
+
+
+def _fill_power(result: np.ndarray, clips: np.ndarray, work: _Workspace) -> None:
+    """Write the power of every bin."""
+    for chunk in _chunks(clips, work):
+        power = chunk.spectra
+        if work.config.spectrum != "magnitude":
+            power = power[:, 0::2] + power[:, 1::2]
+        _rows_of(result, chunk.frames)[...] = power
+
+
+def _fill_log_mel(bands: np.ndarray, clips: np.ndarray, work: _Workspace) -> np.ndarray | None:
+    """Write the log-mel features; give the log energies that replace the first coefficient, if any do."""
+    config = work.config
+    energies = np.empty((*bands.shape[:2], 1), np.float32) if config.first_coefficient != "cepstrum" else None
+    for chunk in _chunks(clips, work):
+        rows = _rows_of(bands, chunk.frames)
+        for block in _mel_blocks(config):
+            _multiply(chunk.spectra[:, block.inputs], block.weights, out=rows[:, block.bands])
+        _take_log(rows, config)
+        if energies is not None:
+            energy = chunk.spectra.sum(axis=1) if chunk.energy is None else chunk.energy
+            _rows_of(energies, chunk.frames)[:, 0] = _take_log(energy, config)
+    if config.top_db is not None:
+        _limit_range(bands, config)
+    return energies
+
+
+def _fill_mfcc(result: np.ndarray, clips: np.ndarray, work: _Workspace) -> None:
+    """Write the cepstral coefficients."""
+    config = work.config
+    bands = np.empty((*result.shape[:2], config.n_mels), np.float32)
+    energies = _fill_log_mel(bands, clips, work)
+    cosines = _cosines(config.n_mels, config.n_mfcc, config.lifter, _float(config))
+    _multiply(bands.reshape(-1, config.n_mels), cosines, out=result.reshape(-1, config.n_mfcc))
+    if energies is not None:
+        result[..., :1] = energies
+
+
+def _chunks(clips: np.ndarray, work: _Workspace) -> Iterator[_Chunk]:
+    """Frame, window and Fourier-transform a group of recordings, a chunk at a time."""
+    config, length = work.config, work.config.window_length
+    if config.preemphasis and not config.preemphasis_per_frame:
+        clips = _preemphasised(clips, config)
+    # Where the window lies in the transform moves nothing but the phase, so it may lie at the start.
+    offset = (config.frame_length - length) // 2
+    under_window = _frames(clips, config)[..., offset : offset + length]
+    for first in range(0, under_window.shape[1], work.frames_per_chunk):
+        frames = slice(first, first + work.frames_per_chunk)
+        chunk = under_window[:, frames]
+        n_rows = chunk.shape[0] * chunk.shape[1]
+        rows = work.rows[:n_rows]
+        rows.reshape(*chunk.shape[:2], -1)[..., :length] = chunk
+        energy = _prepare_frames(rows[:, :length], config)
+        rows *= work.windows[:n_rows]
+        yield _Chunk(frames, _spectra(rows, config), energy)
+
+
+def _prepare_frames(frames: np.ndarray, config: FeatureConfig) -> np.ndarray | None:
+    """Do in place what is done to single frames before the window; give their energies if they are wanted."""
+    energy = None
+    if config.remove_dc:
+        frames -= frames.mean(axis=1, keepdims=True)
+    if config.first_coefficient == "frame_energy":
+        energy = np.einsum("ij,ij->i", frames, frames) * config.sample_scale**2
+    if config.preemphasis_per_frame:
+        frames[...] = _preemphasised(frames, config)
+    return energy
+
+
+def _spectra(rows: np.ndarray, config: FeatureConfig) -> np.ndarray:
+    """Transform each row, and give what the mel bands add up: squares of both parts, or magnitudes.
+
+    The power of a bin is the sum of two squares. They are not added here: the bands add them all the same.
+    """
+    spectrum = scipy.fft.rfft(rows, axis=1).astype(np.complex64, copy=False)
+    if config.spectrum == "magnitude":
+        return np.abs(spectrum)
+    parts = spectrum.view(np.float32)
+    return np.square(parts, out=parts)
 
 
 def _float(config: FeatureConfig) -> type:
     return np.float64 if config.precision == "double" else np.float32
 
 
-def _window_frames(frames: np.ndarray, windowed: np.ndarray, config: FeatureConfig) -> np.ndarray | None:
-    """Write the windowed frames to `windowed`; give each frame's energy if it is wanted."""
-    taper = _scaled_window(config)
-    if not (config.remove_dc or config.preemphasis_per_frame or config.first_coefficient == "frame_energy"):
-        np.multiply(frames, taper, out=windowed)
-        return None
-    frames = frames.astype(windowed.dtype)
-    if config.remove_dc:
-        frames -= frames.mean(axis=-1, keepdims=True)
-    energy = np.square(frames).sum(axis=-1) * config.sample_scale**2
-    if config.preemphasis_per_frame:
-        frames = _preemphasised(frames, config)
-    np.multiply(frames, taper, out=windowed)
-    return energy if config.first_coefficient == "frame_energy" else None
+def _rows_of(result: np.ndarray, frames: slice) -> np.ndarray:
+    """Give the part of a result that belongs to a chunk, one row for each frame, as a view."""
+    return result[:, frames].reshape(-1, result.shape[-1], copy=False)
 
 
-def _power(frames: np.ndarray, config: FeatureConfig) -> np.ndarray:
-    """Give the power of each bin, in single precision: after the transform that is precise enough."""
-    spectrum = scipy.fft.rfft(frames, axis=-1)
-    parts = spectrum.astype(np.complex64, copy=False).view(np.float32)
-    np.square(parts, out=parts)
-    power = parts[..., 0::2] + parts[..., 1::2]
-    if config.spectrum == "magnitude":
-        np.sqrt(power, out=power)
-    elif config.spectrum == "periodogram":
-        power /= config.n_fft
-    return power
-
-
-def _fill_log_mel(bands: np.ndarray, clips: np.ndarray, config: FeatureConfig) -> np.ndarray | None:
-    """Write the log-mel features of recordings to `bands`; give the log energies that replace c0, if any."""
-    weights = mel_filterbank(config).T
-    energies = np.empty(bands.shape[:2], np.float32) if config.first_coefficient != "cepstrum" else None
-    for chunk in _chunks(clips, config):
-        mel_power = _product(chunk.power, weights).reshape(*chunk.shape, -1)
-        bands[chunk.clips, chunk.frames] = _log_of(mel_power, config)
-        if energies is not None:
-            energy = chunk.power.sum(axis=-1).reshape(chunk.shape) if chunk.energy is None else chunk.energy
-            energies[chunk.clips, chunk.frames] = _log_of(energy, config)
-    if config.top_db is not None:
-        _limit_range(bands, config)
-    return energies
-
-
-def _log_of(power: np.ndarray, config: FeatureConfig) -> np.ndarray:
+def _take_log(power: np.ndarray, config: FeatureConfig) -> np.ndarray:
     """Take the logarithm in place, of nothing below the floor."""
     np.maximum(power, power.dtype.type(config.log_floor), out=power)
     np.log(power, out=power)
@@ -1130,13 +1161,12 @@ def _limit_range(bands: np.ndarray, config: FeatureConfig) -> None:
     np.maximum(bands, bands.max(axis=(-2, -1), keepdims=True) - np.float32(span), out=bands)
 
 
-def _product(rows: np.ndarray, matrix: np.ndarray) -> np.ndarray:
-    """Multiply rows by a matrix in groups that are each too small for a matrix library to start threads."""
+def _multiply(rows: np.ndarray, matrix: np.ndarray, *, out: np.ndarray) -> None:
+    """Multiply rows by a matrix in parts that are each too small for a matrix library to start threads."""
     size = max(8, _ONE_THREAD_PRODUCT // matrix.size)
-    whole = len(rows) // size * size
-    groups = rows[:whole].reshape(-1, size, rows.shape[1]) @ matrix
-    groups = groups.reshape(whole, matrix.shape[1])
-    return groups if whole == len(rows) else np.concatenate([groups, rows[whole:] @ matrix])
+    for start in range(0, len(rows), size):
+        part = slice(start, start + size)
+        np.matmul(rows[part], matrix, out=out[part])
 
 
 def _checked_features(features: np.ndarray) -> np.ndarray:
@@ -1185,11 +1215,18 @@ def _window(name: str, length: int, symmetric: bool) -> np.ndarray:
     return _read_only(np.maximum(np.sum(terms, axis=0), 0), np.float64)
 
 
-@functools.lru_cache(maxsize=32)
-def _scaled_window(config: FeatureConfig) -> np.ndarray:
-    """Give the window of a configuration, with the scale of the samples in it, in its precision."""
+@functools.lru_cache(maxsize=4)
+def _window_rows(config: FeatureConfig, n_rows: int) -> np.ndarray:
+    """Give the window once for each row, with zeros behind it, and with all constant factors in it.
+
+    Equal shapes multiply twice as fast as one row with many.
+    """
     weights = window(config.window, config.window_length, symmetric=config.symmetric_window)
-    return _read_only(weights * config.sample_scale, _float(config))
+    weights = weights * config.sample_scale
+    if config.spectrum == "periodogram":
+        weights = weights / math.sqrt(config.n_fft)  # squared, that divides the power by n_fft
+    row = np.pad(weights, (0, config.n_fft - config.window_length))
+    return _read_only(np.tile(row, (n_rows, 1)), _float(config))
 
 
 def _lifter_weights(n_mfcc: int, n: int) -> np.ndarray:
@@ -1210,6 +1247,29 @@ def _delta_taps(width: int, order: int) -> np.ndarray:
     powers = np.vander(frames, order + 1, increasing=True)
     highest = np.linalg.pinv(powers)[order]  # samples to the polynomial's coefficient of that degree
     return _read_only(math.factorial(order) * highest, np.float64)
+
+
+class _MelBlock(NamedTuple):
+    """Some neighbouring mel bands, and the part of the spectrum that they need."""
+
+    inputs: slice
+    bands: slice
+    weights: np.ndarray  # (inputs, bands)
+
+
+@functools.lru_cache(maxsize=32)
+def _mel_blocks(config: FeatureConfig) -> tuple[_MelBlock, ...]:
+    """Cut the filterbank into blocks: bands are narrow, so most of its weights are zeros."""
+    weights = mel_filterbank(config).T
+    if config.spectrum != "magnitude":
+        weights = weights.repeat(2, axis=0)  # one weight for the square of each part of a bin
+    blocks = []
+    for first in range(0, config.n_mels, _BANDS_PER_BLOCK):
+        bands = slice(first, min(first + _BANDS_PER_BLOCK, config.n_mels))
+        used = np.flatnonzero(weights[:, bands].any(axis=1))
+        inputs = slice(int(used[0]), int(used[-1]) + 1)
+        blocks.append(_MelBlock(inputs, bands, _read_only(weights[inputs, bands])))
+    return tuple(blocks)
 
 
 def _filterbank_settings(config: FeatureConfig) -> tuple[Any, ...]:
