@@ -4,12 +4,13 @@ import lazy_loader
 
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
-    submodules=["controls", "digits", "explorer", "filtering", "microphone", "picture", "spectra"],
+    submodules=["controls", "digits", "explorer", "filtering", "microphone", "picture", "sampling", "spectra"],
     submod_attrs={
         "digits": ["DigitExplorer"],
         "explorer": ["Explorer", "choice", "set_limits", "slider", "steps", "switch"],
         "filtering": ["DenoiseExplorer", "FilterExplorer"],
         "microphone": ["Microphone"],
+        "sampling": ["QuantizationExplorer", "SamplingExplorer"],
         "spectra": ["MfccExplorer", "TimeFrequencyExplorer"],
     },
 )
