@@ -999,8 +999,15 @@ def _frames(samples: np.ndarray, config: FeatureConfig) -> np.ndarray:
             )
         beyond = [(0, 0)] * (samples.ndim - 1) + [(before, after)]
         samples = np.pad(samples, beyond, _PADDINGS[config.padding])
-    every_start = np.lib.stride_tricks.sliding_window_view(samples, config.frame_length, axis=-1)
-    return every_start[..., :: config.hop_length, :]
+    # sliding_window_view(...)[..., ::hop_length, :] is the same and takes three times as long to set up.
+    n_frames = 1 + (samples.shape[-1] - config.frame_length) // config.hop_length
+    *strides, step = samples.strides
+    return np.lib.stride_tricks.as_strided(
+        samples,
+        shape=(*samples.shape[:-1], n_frames, config.frame_length),
+        strides=(*strides, step * config.hop_length, step),
+        writeable=False,
+    )
 
 
 def _preemphasised(samples: np.ndarray, config: FeatureConfig) -> np.ndarray:
@@ -1029,14 +1036,14 @@ class _Workspace:
     """
 
     def __init__(self, config: FeatureConfig, n_clips: int, n_frames: int) -> None:
-        n_rows = max(1, _CHUNK_VALUES // config.n_fft)
+        frames_in_cache = max(1, _CHUNK_VALUES // config.n_fft)
         self.config = config
-        self.clips_per_group = min(n_clips, max(1, n_rows // n_frames))
-        self.frames_per_chunk = min(n_frames, n_rows)
-        n_rows = self.clips_per_group * self.frames_per_chunk
-        # One row for each frame. Only the part under the window is ever written; zeros stay behind it.
-        self.rows = np.zeros((n_rows, config.n_fft), _float(config))
-        self.windows = _window_rows(config, n_rows)
+        self.clips_per_group = min(n_clips, max(1, frames_in_cache // n_frames))
+        self.frames_per_chunk = min(n_frames, frames_in_cache)
+        # Only the part under the window is ever written; zeros stay behind it.
+        shape = (self.clips_per_group, self.frames_per_chunk, config.n_fft)
+        self.frames = np.zeros(shape, _float(config))
+        self.windows = _window_rows(config, self.frames_per_chunk)
 
 
 def _by_group(
@@ -1103,23 +1110,24 @@ def _chunks(clips: np.ndarray, work: _Workspace) -> Iterator[_Chunk]:
     offset = (config.frame_length - length) // 2
     under_window = _frames(clips, config)[..., offset : offset + length]
     for first in range(0, under_window.shape[1], work.frames_per_chunk):
-        frames = slice(first, first + work.frames_per_chunk)
-        chunk = under_window[:, frames]
-        n_rows = chunk.shape[0] * chunk.shape[1]
-        rows = work.rows[:n_rows]
-        rows.reshape(*chunk.shape[:2], -1)[..., :length] = chunk
-        energy = _prepare_frames(rows[:, :length], config)
-        rows *= work.windows[:n_rows]
-        yield _Chunk(frames, _spectra(rows, config), energy)
+        chunk = under_window[:, first : first + work.frames_per_chunk]
+        n_clips, n_frames, _ = chunk.shape
+        frames = work.frames[:n_clips, :n_frames]
+        frames[..., :length] = chunk
+        energy = _prepare_frames(frames[..., :length], config)
+        frames *= work.windows[:n_frames]
+        yield _Chunk(
+            slice(first, first + n_frames), _spectra(frames.reshape(-1, config.n_fft), config), energy
+        )
 
 
 def _prepare_frames(frames: np.ndarray, config: FeatureConfig) -> np.ndarray | None:
     """Do in place what is done to single frames before the window; give their energies if they are wanted."""
     energy = None
     if config.remove_dc:
-        frames -= frames.mean(axis=1, keepdims=True)
+        frames -= frames.mean(axis=-1, keepdims=True)
     if config.first_coefficient == "frame_energy":
-        energy = np.einsum("ij,ij->i", frames, frames) * config.sample_scale**2
+        energy = np.vecdot(frames, frames).ravel() * config.sample_scale**2
     if config.preemphasis_per_frame:
         frames[...] = _preemphasised(frames, config)
     return energy
