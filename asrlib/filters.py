@@ -53,6 +53,7 @@ _WINDOWS = {
 }
 _FEWEST_TAPS = 3
 _HIGHEST_ORDER = 24
+_LARGEST_ROUNDING = 1e-5
 # What lies this far below full scale is rounding error of double precision.
 _LOWEST_GAIN_DB = -300.0
 # The denoisers' frames: long enough to tell the harmonics of a voice apart, short enough for a plosive.
@@ -292,7 +293,8 @@ def butterworth(
     ------
     ValueError
         When a cut-off is not between 0 and half the sample rate, two are not in order, the order is out of
-        range, the kind is unknown, or rounding makes the filter unstable.
+        range, the kind is unknown, or rounding errors spoil the filter: a high order with a cut-off next to
+        0 Hz or half the sample rate, or a wide bandstop.
 
     Examples
     --------
@@ -313,7 +315,10 @@ def butterworth(
     if not whole or not 1 <= order <= _HIGHEST_ORDER:
         raise ValueError(f"order={order!r} came. Expected a whole number from 1 to {_HIGHEST_ORDER}.")
     edge = edges[0] if len(edges) == 1 else edges
-    return Iir(scipy.signal.butter(order, edge, kind, fs=sample_rate, output="sos"), sample_rate)
+    filter = Iir(scipy.signal.butter(order, edge, kind, fs=sample_rate, output="sos"), sample_rate)
+    if kind == "bandstop":
+        _refuse_loud_rounding(filter, f"An order of {order} for a bandstop at {cutoff!r} Hz")
+    return filter
 
 
 def notch(frequency: float, *, q: float = 30.0, sample_rate: int = audio.SAMPLE_RATE) -> Iir:
@@ -795,14 +800,33 @@ def _numbers(name: str, values: Any) -> np.ndarray:
 
 
 def _refuse_unstable(sos: np.ndarray) -> None:
-    for number, (*_, a1, a2) in enumerate(sos.tolist()):
-        radius = float(np.abs(np.roots([1.0, a1, a2])).max(initial=0.0))
-        if radius >= 1:
-            raise ValueError(
-                f"Section {number} has a pole {radius:.6g} away from zero. Expected less than 1, inside the "
-                "unit circle: this filter would ring for ever or grow. Lower the order, or move the cut-off "
-                "away from 0 Hz and from half the sample rate."
-            )
+    for number, (a1, a2) in enumerate(sos[:, 4:].tolist()):
+        # Both roots of z^2 + a1 z + a2 lie inside the unit circle; exact where np.roots would round.
+        if abs(a2) < 1 and abs(a1) < 1 + a2:
+            continue
+        radius = float(np.abs(np.roots([1.0, a1, a2])).max())
+        raise ValueError(
+            f"Section {number} has a pole {radius:.6g} away from zero. Expected less than 1, inside the unit "
+            "circle: this filter would ring for ever or grow. Lower the order, or move the cut-off away from "
+            "0 Hz and from half the sample rate."
+        )
+
+
+def _refuse_loud_rounding(filter: Iir, what: str) -> None:
+    """Compare the sections run in both orders: the same filter, but for its rounding errors.
+
+    The sections of a wide bandstop amplify and then attenuate by a million and more, so double precision
+    runs out, while the response computed from the same numbers looks perfect.
+    """
+    click = (np.arange(2 * filter.sample_rate) == 0).astype(np.float64)
+    orders = (filter.sos, filter.sos[::-1].copy())
+    first, second = (scipy.signal.sosfilt(sections, click) for sections in orders)
+    error = float(np.abs(first - second).max())
+    if not error < _LARGEST_ROUNDING:
+        raise ValueError(
+            f"{what} came. Rounding errors would reach {error:.1g} of full scale. Lower the order, or move "
+            "the edges closer together."
+        )
 
 
 def _filter(filter: Any) -> Filter:
@@ -867,12 +891,11 @@ def _share(name: str, value: float) -> float:
 
 
 def _finite_clip(samples: np.ndarray, *, name: str = "samples") -> np.ndarray:
-    """Check a recording whose peak may pass 1."""
-    if not isinstance(samples, np.ndarray) or samples.dtype.kind != "f" or samples.ndim != 1:
-        return audio.check(samples, name=name)  # says what is wrong
-    if samples.size == 0 or not np.isfinite(samples).all():
-        return audio.check(samples, name=name)
-    return samples
+    """Return a recording whose peak may pass 1 as float32, or say what is wrong with it."""
+    one_row = isinstance(samples, np.ndarray) and samples.dtype.kind == "f" and samples.ndim == 1
+    if one_row and samples.size > 0 and np.isfinite(samples).all():
+        return samples.astype(np.float32, copy=False)
+    return audio.check(samples, name=name)  # raises, with the reason
 
 
 # ------------------------------------------------------------------------------------------------- design
@@ -907,13 +930,14 @@ def _window(name: str, length: int) -> np.ndarray:
 def _run(filter: Filter, samples: np.ndarray, *, zero_phase: bool) -> np.ndarray:
     """Filter float64 samples."""
     if isinstance(_filter(filter), Fir):
-        # Longer mirror images than the recording has samples do not exist.
-        padding = min(3 * len(filter.taps), len(samples) - 1)
         if zero_phase:
-            return scipy.signal.filtfilt(filter.taps, [1.0], samples, padlen=padding)
+            both_ways = np.convolve(filter.taps, filter.taps[::-1])
+            continued = np.pad(samples, len(filter.taps) - 1, mode="reflect", reflect_type="odd")
+            return np.convolve(continued, both_ways, mode="valid")
         # Not by Fourier transform: its rounding errors would come out before what caused them.
         return np.convolve(samples, filter.taps)[: len(samples)]
     if zero_phase:
+        # A longer mirror image than the recording does not exist.
         padding = min(3 * (2 * len(filter.sos) + 1), len(samples) - 1)
         return scipy.signal.sosfiltfilt(filter.sos, samples, padlen=padding)
     return scipy.signal.sosfilt(filter.sos, samples)
