@@ -8,7 +8,7 @@ from typing import Any
 import ipywidgets
 import numpy as np
 
-__all__ = ["choice", "slider", "steps", "switch"]
+__all__ = ["choice", "slider", "steps", "switch", "value_of"]
 
 
 def slider(
@@ -125,6 +125,29 @@ def switch(label: str, value: bool = False) -> ipywidgets.Checkbox:
     Lesson: 01
     """
     return ipywidgets.Checkbox(value=bool(value), description=label, indent=False, **_look("max-content"))
+
+
+def value_of(control: ipywidgets.ValueWidget) -> Any:
+    """Return what a control says, without the rounding of the browser, whose 460 is 459.99999999999994.
+
+    Parameters
+    ----------
+    control : ipywidgets.ValueWidget
+        One of this module's, or another.
+
+    Returns
+    -------
+    object
+        Its value; numbers to nine decimals.
+
+    Examples
+    --------
+    >>> value_of(slider("frequency", 459.99999999999994, low=50, high=2000, step=10))
+    460.0
+
+    Lesson: 00
+    """
+    return round(control.value, 9) if isinstance(control.value, float) else control.value
 
 
 def _look(width: str) -> dict[str, Any]:

@@ -17,13 +17,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import anywidget
 import ipywidgets
 import numpy as np
 from IPython.display import display
 from matplotlib.artist import Artist
 from matplotlib.figure import Figure
 
-from asrlib.widgets.controls import choice, slider, steps, switch
+from asrlib.widgets.controls import choice, slider, steps, switch, value_of
 from asrlib.widgets.picture import Picture, encode_png, encode_wav, set_limits
 
 __all__ = ["Explorer", "Still", "choice", "set_limits", "slider", "steps", "switch"]
@@ -32,6 +33,21 @@ __all__ = ["Explorer", "Still", "choice", "set_limits", "slider", "steps", "swit
 _GATHER_SECONDS = 0.005
 # A control that rested this long has been let go, so the player may change under the listener.
 _REST_SECONDS = 0.4
+
+
+class _Keys(anywidget.AnyWidget):
+    """Keeps JupyterLab's shortcuts from the explorer around it; they would take the arrow keys from lists."""
+
+    _esm = """export default { render({ el }) {
+        const begin = () => {
+            const explorer = el.closest(".asr-explorer");
+            if (!explorer) return requestAnimationFrame(begin);  // not on the page yet
+            explorer.addEventListener("focusin", ({ target }) => {
+                target.dataset.lmSuppressShortcuts = "true";
+            });
+        };
+        begin();
+    } }"""
 
 
 @dataclass(frozen=True, eq=False)
@@ -148,7 +164,7 @@ class Explorer:
     @property
     def values(self) -> dict[str, Any]:
         """The values of the controls, by name."""
-        return {name: control.value for name, control in self.inputs.items()}
+        return {name: value_of(control) for name, control in self.inputs.items()}
 
     def set(self, **values: Any) -> None:
         """Turn controls from Python, as a hand would, and draw at once.
@@ -252,7 +268,8 @@ class Explorer:
         )
         reset.on_click(lambda _: self._reset())
         row = ipywidgets.HBox([*self.inputs.values(), reset], layout={"flex_flow": "row wrap"})
-        return ipywidgets.VBox([row, self._trouble, self._image, self._answer, self._player])
+        parts = [row, self._trouble, self._image, self._answer, self._player, _Keys()]
+        return ipywidgets.VBox(parts).add_class("asr-explorer")
 
     def _reset(self) -> None:
         self.set(**self._start)

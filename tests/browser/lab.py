@@ -10,6 +10,7 @@ Example
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import secrets
@@ -24,7 +25,7 @@ import urllib.request
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from playwright.sync_api import Browser, Locator, Page, sync_playwright
+from playwright.sync_api import Browser, Locator, Page, TimeoutError, sync_playwright
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 SCREENSHOTS = Path(__file__).resolve().parent / "screenshots"
@@ -48,6 +49,43 @@ CHROMIUM_OPTIONS = (
     "--mute-audio",
     OFFLINE,
 )
+
+
+CONTROLS = ".noUi-handle, select, input[type=checkbox]"
+
+# Keeps in cell.asrTimes how often a control of the cell changed, and the milliseconds from the last change to
+# the first picture decoded after it: of an image that was given a new source, or of a new image.
+WATCH = """
+cell => {
+    if (cell.asrTimes) return;
+    const times = cell.asrTimes = {changes: 0, began: null, taken: null};
+    const changed = () => { times.changes += 1; times.began = performance.now(); times.taken = null };
+    const appeared = image => {
+        const began = times.began;
+        if (began === null) return;
+        image.decode().then(() => {
+            if (times.began !== began) return;
+            times.taken = performance.now() - began;
+            times.began = null;
+        }, () => {});  // replaced before it was decoded
+    };
+    cell.addEventListener('input', event => {
+        if (event.target.matches('select, input[type=checkbox]')) changed();
+    }, true);
+    new MutationObserver(mutations => {
+        for (const {type, target, attributeName, addedNodes, oldValue} of mutations) {
+            if (attributeName === 'aria-valuenow') {
+                if (oldValue !== target.getAttribute('aria-valuenow')) changed();
+            } else if (attributeName === 'src') appeared(target);
+            for (const node of addedNodes) {
+                if (node.matches?.('img')) appeared(node);
+                node.querySelectorAll?.('img').forEach(appeared);
+            }
+        }
+    }).observe(cell, {subtree: true, childList: true, attributes: true, attributeOldValue: true,
+                      attributeFilter: ['src', 'aria-valuenow']});
+}
+"""
 
 
 class NoChromium(RuntimeError):
@@ -103,7 +141,7 @@ class Lab:
         self.environment = dict(environment or {})
         self.token = secrets.token_hex(16)
         self.port = _free_port()
-        self.browsers: list[Browser] = []
+        self.browsers: dict[tuple[str, ...], Browser] = {}  # by the options they were started with
 
     def __enter__(self) -> Lab:
         self.chromium = find_chromium()  # before the server starts: the commonest reason to stop
@@ -117,7 +155,7 @@ class Lab:
 
     def __exit__(self, *exception: object) -> None:
         try:
-            for browser in self.browsers:
+            for browser in self.browsers.values():
                 browser.close()
             self.playwright.stop()
         finally:
@@ -131,15 +169,14 @@ class Lab:
         host: str = "127.0.0.1",
         viewport: tuple[int, int] = (1280, 1000),
     ) -> Lesson:
-        """Copy `notebook` into the server's folder and open it in a new browser, its kernel idle."""
+        """Copy `notebook` into the server's folder and open it as a newcomer would, its kernel idle."""
         source = Path(notebook)
         source = source if source.is_absolute() else REPOSITORY / source
         shutil.copy(source, self.work / source.name)
-        browser = self.playwright.chromium.launch(
-            executable_path=self.chromium, args=[*CHROMIUM_OPTIONS, *browser_options]
+        context = self._browser(browser_options).new_context(
+            viewport={"width": viewport[0], "height": viewport[1]}
         )
-        self.browsers.append(browser)
-        page = browser.new_page(viewport={"width": viewport[0], "height": viewport[1]})
+        page = context.new_page()
         page.set_default_timeout(30_000)
         lesson = Lesson(page, log_file=self.log_file)
         page.goto(
@@ -148,6 +185,15 @@ class Lab:
         page.wait_for_selector(".jp-NotebookPanel .jp-Notebook .jp-Cell", timeout=120_000)
         lesson.wait_until_idle()
         return lesson
+
+    def _browser(self, options: Sequence[str]) -> Browser:
+        """Start a browser, or give the one that was started with the same options."""
+        key = tuple(options)
+        if key not in self.browsers:
+            self.browsers[key] = self.playwright.chromium.launch(
+                executable_path=self.chromium, args=[*CHROMIUM_OPTIONS, *options]
+            )
+        return self.browsers[key]
 
     def _start_server(self) -> None:
         private = self.folder / "jupyter"
@@ -231,6 +277,11 @@ class Lesson:
         page.on("console", lambda message: self.console.append((message.type, message.text)))
         page.on("pageerror", lambda error: self.console.append(("pageerror", str(error))))
 
+    def close(self) -> None:
+        """Shut the kernel down and close the page, so that the next lesson has the machine to itself."""
+        self.page.evaluate("() => window.jupyterapp.shell.currentWidget.sessionContext.shutdown()")
+        self.page.context.close()
+
     def wait_until_idle(self, *, seconds: float = 120) -> None:
         """Wait until the notebook has a kernel and the kernel is idle."""
         self.page.wait_for_function(
@@ -300,27 +351,62 @@ class Lesson:
         )
         return bytes(numbers)
 
-    def time_keys(self, handle: Locator, picture: Locator, *, keys: Sequence[str]) -> list[float]:
-        """Press keys on a control; return the milliseconds from each press to the new picture on screen.
-
-        The clock is the page's own, so that the time Playwright takes is not counted.
-        """
-        picture.evaluate(
-            """image => {
-                window.taken = [];
-                if (image.isTimed) return;
-                image.isTimed = true;
-                document.addEventListener('keydown', () => { window.pressed = performance.now() }, true);
-                image.addEventListener('load', () => requestAnimationFrame(
-                    () => window.taken.push(performance.now() - window.pressed)));
-            }"""
+    def explorers(self) -> dict[str, str]:
+        """Return the explorers that cells show as their last line: the variable's name and the cell's id."""
+        ends = {}
+        for cell in self.cells():
+            lines = "".join(cell["source"]).rstrip().splitlines()
+            if cell["cell_type"] == "code" and lines and lines[-1].isidentifier():
+                ends[lines[-1]] = cell["id"]
+        found = self.execute(
+            "from asrlib.widgets import Explorer as _Explorer\n"
+            f"print(*[name for name in {list(ends)!r} if isinstance(globals().get(name), _Explorer)])"
         )
-        handle.focus()
-        for count, key in enumerate(keys, start=1):
+        return {name: ends[name] for name in found.split()}
+
+    def controls(self, cell: Locator) -> list[Locator]:
+        """Return what can be turned in a cell's output, in the page's order: sliders, lists, switches."""
+        found = cell.locator(".jp-OutputArea").locator(CONTROLS)
+        return [found.nth(i) for i in range(found.count())]
+
+    def name_of(self, control: Locator) -> str:
+        """Return the label that stands beside a control."""
+        return self.text_beside(control).split("\n")[0]
+
+    def text_beside(self, control: Locator) -> str:
+        """Return the label of a control and what it shows as its value."""
+        return control.evaluate("""control => {
+            let text = '';
+            for (let around = control.parentElement; !text; around = around.parentElement)
+                text = around.innerText.replaceAll('\\u200b', '').trim();
+            return text;
+        }""")
+
+    def time_changes(
+        self, cell: Locator, control: Locator, *, keys: Sequence[str], pause_ms: float = 50
+    ) -> list[float]:
+        """Press keys on a control; return the milliseconds from each change of it to the new picture.
+
+        The clock is the page's own and stands in the page, so that the time Playwright takes is not counted.
+        It starts when the control's value changes in the page, and stops when the browser has decoded the
+        first picture that appears in the cell afterwards. A key that changes no value or, within two seconds,
+        no picture is passed over.
+        """
+        cell.evaluate(WATCH)
+        control.focus()
+        taken: list[float] = []
+        for key in keys:
+            before = cell.evaluate("cell => { cell.asrTimes.taken = null; return cell.asrTimes.changes }")
             self.page.keyboard.press(key)
-            self.page.wait_for_function("count => window.taken.length >= count", arg=count, timeout=10_000)
-            self.page.wait_for_timeout(50)
-        return self.page.evaluate("() => window.taken")
+            if cell.evaluate("cell => cell.asrTimes.changes") == before:
+                continue
+            with contextlib.suppress(TimeoutError):
+                self.page.wait_for_function(
+                    "cell => cell.asrTimes.taken !== null", arg=cell.element_handle(), timeout=2000
+                )
+                taken.append(cell.evaluate("cell => cell.asrTimes.taken"))
+                self.page.wait_for_timeout(pause_ms)
+        return taken
 
     def execute(self, code: str) -> str:
         """Run `code` in the lesson's kernel without touching the notebook; return what it printed."""
