@@ -358,7 +358,10 @@ def stages(
         above, middle, below = figure.subplots(3, 1, sharex=True)
         waveform(samples, sample_rate=config.sample_rate, ax=above)
         log_mel(features.log_mel(samples, mel_config), config=mel_config, ax=middle)
-        log_mel(features.mfcc(samples, cepstrum_config), config=cepstrum_config, ax=below)
+        cepstra = features.mfcc(samples, cepstrum_config)
+        # c0 and c1, loudness and tilt, are far larger than the others and would drown them.
+        reach = max(float(np.percentile(np.abs(cepstra[:, 2:] if config.n_mfcc > 2 else cepstra), 97)), 1e-6)
+        log_mel(cepstra, config=cepstrum_config, limits=(-reach, reach), ax=below)
         for axes, title in zip((above, middle, below), ("waveform", "log-mel", "MFCC"), strict=True):
             axes.set_title(title, loc="left")
             axes.set_xlabel("time (s)" if axes is below else "")

@@ -19,6 +19,7 @@ from asrlib.features import FeatureConfig
 from asrlib.plots.common import COLORS, prepared
 from asrlib.widgets.digits import WORDS
 from asrlib.widgets.explorer import Explorer, choice, slider
+from asrlib.widgets.picture import set_limits
 
 __all__ = ["Cepstra", "MfccExplorer", "TimeFrequency", "TimeFrequencyExplorer", "resynthesize"]
 
@@ -79,7 +80,7 @@ def resynthesize(
     n_samples = (len(mfcc) - 1) * config.hop_length + config.n_fft
     window = np.zeros(config.n_fft)
     start = (config.n_fft - config.window_length) // 2
-    window[start : start + config.window_length] = np.hanning(config.window_length + 2)[1:-1]
+    window[start : start + config.window_length] = features.window("hann", config.window_length)
 
     excitation = _excitation(voice, n_samples, seed)
     frames = np.lib.stride_tricks.sliding_window_view(excitation, config.n_fft)[:: config.hop_length]
@@ -116,7 +117,7 @@ def _power_of(mfcc: np.ndarray, config: FeatureConfig) -> np.ndarray:
     right = np.clip(np.searchsorted(peaks, bins), 1, len(peaks) - 1)
     share = np.clip((bins - peaks[right - 1]) / (peaks[right] - peaks[right - 1]), 0, 1)
     power = np.exp(bands[:, right - 1] * (1 - share) + bands[:, right] * share)
-    return power * ((bins >= config.f_min) & (bins <= config.top_frequency))
+    return power * (bins <= config.top_frequency)
 
 
 # --- the MFCC explorer ----------------------------------------------------------------------------------
@@ -284,6 +285,8 @@ class MfccExplorer(Explorer):
             axes.set_title(title, loc="left", fontsize=10)
         for axes in (self._sound, self._mel):
             axes.tick_params(labelbottom=False)
+        for axes in figure.axes:
+            axes.autoscale(False)  # an image that is moved leaves the limits alone
         return [self._wave, self._mark, self._mel_image, self._mfcc_image, self._true, self._kept]
 
     def draw(self, result: Cepstra) -> None:
@@ -315,15 +318,7 @@ class MfccExplorer(Explorer):
         self._true.set_data(places, to_db * result.log_mel[result.loudest])
         self._kept.set_data(places, to_db * result.kept[result.loudest])
         self._mark.set_xdata([times[result.loudest]] * 2)
-        for axes, limits in (
-            (self._sound, (0, seconds)),
-            (self._mel, (0, 1)),
-            (self._mfcc, (-0.5, _MOST_COEFFICIENTS - 0.5)),
-        ):
-            if axes is self._sound:
-                axes.set_xlim(*limits)
-            else:
-                axes.set_ylim(*limits)  # set_extent moved it
+        set_limits(self._sound, x=(0, seconds))
 
     def describe(self, result: Cepstra) -> str:
         """Say how many numbers there are, and how well the coefficients keep the bands."""
@@ -528,6 +523,8 @@ class TimeFrequencyExplorer(Explorer):
         self._below.set(ylim=(-60, 3), ylabel="power (dB)", xlabel="time (s)")
         self._map.tick_params(labelbottom=False)
         self._side.tick_params(labelleft=False)
+        for axes in figure.axes:
+            axes.autoscale(False)  # an image that is moved leaves the limits alone
         return [self._image, self._moment, self._pitch, self._spectrum, self._course]
 
     def draw(self, result: TimeFrequency) -> None:
@@ -546,8 +543,7 @@ class TimeFrequencyExplorer(Explorer):
         self._spectrum.set_data(result.spectrum[first:last], frequencies)
         # The course of a frequency is shown below its own top: what counts is its shape.
         self._course.set_data(times, result.course - result.course.max())
-        self._map.set_xlim(0, len(result.samples) / RATE)
-        self._map.set_ylim(low, high)
+        set_limits(self._map, x=(0, len(result.samples) / RATE), y=(low, high))
 
     def describe(self, result: TimeFrequency) -> str:
         """Say what can be told apart with this window."""
