@@ -970,7 +970,7 @@ def _dither(n_samples: int, kind: str, rng: np.random.Generator | None) -> np.nd
 
 
 def _sinc_sum(samples: np.ndarray, positions: np.ndarray) -> np.ndarray:
-    """Compute ``np.sinc(positions[:, np.newaxis] - np.arange(len(samples))) @ samples``, several times as fast.
+    """Compute ``np.sinc(positions[:, np.newaxis] - np.arange(len(samples))) @ samples``, but faster.
 
     The sines of one position differ in sign only, so one is computed, and the sum is over 1 / distance.
     """
