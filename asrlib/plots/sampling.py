@@ -26,6 +26,7 @@ _POWER_MAP = "magma"
 _LINES = ("-", "--", "-.", ":")
 _WINDOW_SECONDS = 0.020
 _CURVE_POINTS = 1200
+_LOWEST_AUDIBLE_HZ = 20
 
 
 def sampled(
@@ -80,7 +81,7 @@ def sampled(
     ax.set_xlim(0, 1000 * seconds)
     ax.set_xlabel("time (ms)")
     ax.set_ylabel("amplitude")
-    ax.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), labelcolor=look().ink)
+    ax.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), labelcolor=look().ink, frameon=False)
     count = "A wave" if len(waves) == 1 else f"{len(waves)} waves"
     describe(
         ax,
@@ -135,7 +136,7 @@ def sinc_sum(samples: np.ndarray, *, sample_rate: int, ax: Axes | None = None) -
     ax.set_xlim(0, fine[-1] * to_ms)
     ax.set_xlabel("time (ms)")
     ax.set_ylabel("amplitude")
-    ax.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), labelcolor=look().ink)
+    ax.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), labelcolor=look().ink, frameon=False)
     describe(
         ax,
         f"The sinc functions of {np.count_nonzero(samples)} samples that are not zero, and their sum, which "
@@ -185,7 +186,7 @@ def folding(
     ax.plot([0, sample_rate / 2], [0, sample_rate / 2], color=look().quiet, linewidth=5, alpha=0.5, zorder=0)
     if measured:
         ax.plot(list(measured), list(measured.values()), "o", color=look().strong, label="measured")
-        ax.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), labelcolor=look().ink)
+        ax.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), labelcolor=look().ink, frameon=False)
     ax.set_xlim(0, highest)
     ax.set_ylim(0, 0.62 * sample_rate)
     ax.set_yticks([0, sample_rate / 4, sample_rate / 2])
@@ -320,7 +321,7 @@ def spectrum_of(
     >>> ax = spectrum_of(signals.sine(1000, seconds=0.5))
     >>> from asrlib.plots import alt_text
     >>> alt_text(ax)
-    'Power over frequency: the sound is strongest at 1000 Hz.'
+    'Power over frequency: the sound is strongest near 1000 Hz.'
 
     Lesson: 01
     """
@@ -335,14 +336,16 @@ def spectrum_of(
         mean_db = 10 * np.log10(np.mean(10 ** (db / 10), axis=0))
         color = look().colors[i % len(look().colors)]
         ax.plot(frequencies, mean_db, _LINES[i % 4], color=color, linewidth=1.5, label=name)
-        said.append(f"{name} is strongest at {frequencies[int(mean_db.argmax())]:.0f} Hz")
+        audible = frequencies >= _LOWEST_AUDIBLE_HZ
+        loudest = frequencies[audible][int(mean_db[audible].argmax())]
+        said.append(f"{name} is strongest near {loudest:.0f} Hz")
     ax.set_xlim(0, f_max or sample_rate / 2)
     if limits_db is not None:
         ax.set_ylim(*limits_db)
     ax.set_xlabel("frequency (Hz)")
     ax.set_ylabel("power (dB)")
     if isinstance(sounds, Mapping):
-        ax.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), labelcolor=look().ink)
+        ax.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), labelcolor=look().ink, frameon=False)
     describe(ax, f"Power over frequency: {'; '.join(said)}.")
     return ax
 
@@ -397,7 +400,7 @@ def rounded(
     ax.set_xlim(0, 1000 * len(samples) / sample_rate)
     ax.set_xlabel("time (ms)")
     ax.set_ylabel("amplitude")
-    ax.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), labelcolor=look().ink)
+    ax.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), labelcolor=look().ink, frameon=False)
     describe(
         ax,
         f"A wave of {1000 * len(samples) / sample_rate:g} ms and its {len(samples)} samples after rounding; "
@@ -459,7 +462,7 @@ def snr_against_bits(
     ax.set_xticks(every)
     ax.set_xlabel("bits per sample")
     ax.set_ylabel("signal-to-noise ratio (dB)")
-    ax.legend(loc="upper left", labelcolor=look().ink)
+    ax.legend(loc="upper left", labelcolor=look().ink, frameon=False)
     describe(ax, f"Signal-to-noise ratio against bits: {'; '.join(said)}.")
     return ax
 
@@ -531,7 +534,7 @@ def accuracy_against_bandwidth(
         _mark(ax, ceiling, "the machine looks no higher", upright=True)
     ax.set_xlabel("highest frequency left (Hz)")
     ax.set_ylabel("accuracy (%)")
-    ax.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), labelcolor=look().ink)
+    ax.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), labelcolor=look().ink, frameon=False)
     describe(ax, f"Accuracy against the highest frequency left: {'; '.join(said)}.")
     return ax
 
