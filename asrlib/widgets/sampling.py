@@ -226,12 +226,15 @@ class SamplingExplorer(Explorer):
 def _fate(result: Sampled) -> str:
     """Say what became of a tone."""
     half = result.sample_rate / 2
+    if result.heard == half and not result.filtered:
+        return (
+            f"comes back at exactly half the rate, {half:.0f} Hz: how loud depends on where in its round the "
+            "samples catch it."
+        )
     if result.frequency > half:
         if result.filtered:
             return f"is gone: it lies above half the rate, {half:.0f} Hz, and the filter took it away first."
         return f"comes back as a tone of {result.heard:.0f} Hz: it lies above half the rate, {half:.0f} Hz."
-    if result.frequency == half and not result.filtered:
-        return "lies exactly at half the rate: how loud it comes back depends on where the samples catch it."
     if result.change_db < -1:
         return (
             f"comes back {-result.change_db:.0f} dB softer: the filter begins to work a little below half "
