@@ -309,7 +309,7 @@ def _written_and_read(answer: Callable[..., Any], samples: np.ndarray, rate: int
             hint="After the call no file is there. Write the samples with audio.write(path, ...).",
         )
         try:
-            # Not with audio.load_native, which refuses silence: a resampler may leave just that of a high tone.
+            # audio.load_native refuses silence, and a resampler may leave just that of a high tone.
             return soundfile.read(path, dtype="float32")
         except soundfile.LibsndfileError as error:
             expect(False, "the file is a sound file", hint=f"It cannot be read: {error.error_string}")
