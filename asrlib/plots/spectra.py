@@ -436,6 +436,7 @@ def pictures(
         for place, axes in zip(np.ndindex(grid.shape), grid.flat, strict=True):
             alone_below = place[0] * columns + place[1] + columns >= len(named)
             axes.set_xlabel("time (s)" if alone_below else "")
+            axes.tick_params(labelbottom=alone_below)
             axes.set_ylabel(axes.get_ylabel() if place[1] == 0 else "")
     describe(figure, f"{len(named)} pictures of features side by side: {', '.join(named)}.")
     return figure
