@@ -8,17 +8,17 @@ libraries differ, and give their numbers.
 
 The steps, in the order in which `mfcc` takes them, and the settings of each:
 
-=====================  ==================================================================================
-pre-emphasis           `preemphasis`, `preemphasis_start`, `preemphasis_per_frame`
-frames                 `window_seconds`, `hop_seconds`, `window_position`, `center`, `pad_end`, `padding`
-the samples of a frame `sample_scale`, `remove_dc`, `window`, `symmetric_window`
-spectrum               `n_fft`, `spectrum`, `precision`
-mel bands              `n_mels`, `f_min`, `f_max`, `mel_scale`, `mel_triangles`, `mel_norm`
-logarithm              `log_floor`, `log_unit`, `top_db`
-cosine transform       `n_mfcc`, orthonormal in all three libraries
-cepstrum               `lifter`, `first_coefficient`
-over time              `delta`, `cmvn`
-=====================  ==================================================================================
+===================  =====================================================================================
+the recording        `sample_rate`, `sample_scale`, `preemphasis`, `preemphasis_start`
+frames               `window_seconds`, `hop_seconds`, `window_position`, `center`, `pad_end`, `padding`
+each frame           `remove_dc`, `preemphasis_per_frame`, `window`, `symmetric_window`
+spectrum             `n_fft`, `spectrum`, `precision`
+mel bands            `n_mels`, `f_min`, `f_max`, `mel_scale`, `mel_triangles`, `mel_norm`
+logarithm            `log_floor`, `log_unit`, `top_db`
+cosine transform     `n_mfcc`; orthonormal in all three libraries
+cepstrum             `lifter`, `first_coefficient`
+over time            `delta`, `cmvn`
+===================  =====================================================================================
 """
 
 from __future__ import annotations
@@ -62,18 +62,18 @@ _POVEY_EXPONENT = 0.85
 _PADDINGS = {"zeros": "constant", "reflect": "reflect", "symmetric": "symmetric", "edge": "edge"}
 _MEL_SCALES = ("slaney", "htk")
 _CHOICES = {
-    "window": _WINDOWS,
+    "preemphasis_start": ("repeat", "zero"),
     "window_position": ("middle", "start"),
     "padding": tuple(_PADDINGS),
-    "preemphasis_start": ("repeat", "zero"),
+    "window": _WINDOWS,
     "spectrum": ("power", "periodogram", "magnitude"),
     "precision": ("single", "double"),
     "mel_scale": _MEL_SCALES,
     "mel_triangles": ("hertz", "mel", "bins"),
     "mel_norm": ("area", "none"),
     "log_unit": ("natural", "decibel"),
-    "kind": ("log_mel", "mfcc"),
     "first_coefficient": ("cepstrum", "frame_energy", "spectrum_energy"),
+    "kind": ("log_mel", "mfcc"),
     "normalization": ("none", "mean", "utterance"),
 }
 _DECIBELS_PER_NEPER = 10 / math.log(10)
@@ -86,80 +86,80 @@ _BANDS_PER_BLOCK = 8
 _ONE_THREAD_PRODUCT = 4 * 65536
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class FeatureConfig:
-    """Every setting between a waveform and its features, checked when it is made.
+    """Every setting between a waveform and its features, in the order of the steps, checked when it is made.
 
     Parameters
     ----------
     sample_rate : int
         Samples per second of the recordings, in Hz.
+    sample_scale : float
+        Factor on the samples. 32768 gives the numbers of 16-bit integers, which some libraries expect.
+    preemphasis : float
+        Coefficient a of ``y[n] = x[n] - a x[n-1]``, from 0 (off) to below 1.
+    preemphasis_start : {"repeat", "zero"}
+        What stands before the first sample: that sample once more, or zero.
+    preemphasis_per_frame : bool
+        False: the whole recording is filtered, then cut. True: each frame is filtered by itself.
     window_seconds, hop_seconds : float
         Length of the analysis window, and the step from one frame to the next, in seconds.
     n_fft : int
         Length of the Fourier transform in samples, at least that of the window.
+    window_position : {"middle", "start"}
+        Where the window lies when it is shorter than `n_fft`. "middle": a frame holds `n_fft` samples, the
+        window lies in its middle, so a frame begins before its window does. "start": a frame is as long as
+        the window, and zeros follow it up to `n_fft`.
+    center : bool
+        False: the first frame starts at the first sample. True: frame i is centred on time
+        ``i * hop_seconds``, with `padding` beyond both ends.
+    pad_end : bool
+        False: only whole frames. True: as many frames as it takes for the last sample to be in one.
+    padding : {"zeros", "reflect", "symmetric", "edge"}
+        What lies beyond the ends where `center` or `pad_end` reaches there: zeros, the samples backwards
+        without the outermost, the samples backwards with it, or the outermost again and again.
+    remove_dc : bool
+        Whether the mean of each frame is subtracted from it, before any pre-emphasis of frames.
     window : {"hann", "hamming", "blackman", "rectangular", "povey"}
         Shape of the window, see `window`.
+    symmetric_window : bool
+        False: a period of the window is its length, as for spectra. True: the window ends as it begins.
+    spectrum : {"power", "periodogram", "magnitude"}
+        ``abs(X) ** 2``, ``abs(X) ** 2 / n_fft`` or ``abs(X)`` of the Fourier transform X.
+    precision : {"single", "double"}
+        Of window, Fourier and cosine transform. "single" is faster; its rounding errors reach 1e-4 in bands
+        that lie 70 dB or more below the loudest of their frame. The features are float32 either way.
     n_mels : int
         Number of mel bands.
     f_min, f_max : float
         Lower and upper edge of the mel bands, in Hz. ``f_max=None`` means half the sample rate.
     mel_scale : {"slaney", "htk"}
         Formula of the mel scale.
-    kind : {"log_mel", "mfcc"}
-        What `extract` gives.
-    n_mfcc : int
-        Number of cepstral coefficients that `mfcc` keeps.
-    preemphasis : float
-        Coefficient a of ``y[n] = x[n] - a x[n-1]``, from 0 (off) to below 1.
-    center : bool
-        False: the first frame starts at the first sample. True: frame i is centred on time
-        ``i * hop_seconds``, with `padding` beyond both ends.
-    normalization : {"none", "mean", "utterance"}
-        What `extract` does per recording: nothing, subtract the mean over time, or also divide by the
-        standard deviation.
-    log_floor : float
-        Mel power below this value counts as this value, so that silence has a logarithm. The same holds for
-        the energy that `first_coefficient` asks for.
-    top_db : float or None
-        Dynamic range in dB: mel power further than this below the greatest of the recording counts as that
-        far below. None keeps all.
-    window_position : {"middle", "start"}
-        Where the window lies when it is shorter than `n_fft`. "middle": a frame holds `n_fft` samples, the
-        window lies in its middle, so frames begin before their window does. "start": a frame is as long as
-        the window, and zeros follow it up to `n_fft`.
-    symmetric_window : bool
-        False: a period of the window is its length, as for spectra. True: the window ends as it begins.
-    padding : {"zeros", "reflect", "symmetric", "edge"}
-        What lies beyond the ends when `center` or `pad_end` reaches there: zeros, the samples backwards
-        without the outermost, the samples backwards with it, or the outermost again and again.
-    pad_end : bool
-        False: only whole frames. True: as many frames as it takes for the last sample to be in one.
-    sample_scale : float
-        Factor on the samples. 32768 gives the numbers of 16-bit integers, which some libraries expect.
-    remove_dc : bool
-        Whether the mean of each frame is subtracted from it.
-    preemphasis_per_frame : bool
-        False: the whole recording is filtered, then cut. True: each frame is filtered by itself.
-    preemphasis_start : {"repeat", "zero"}
-        What stands before the first sample: that sample once more, or zero.
-    spectrum : {"power", "periodogram", "magnitude"}
-        ``abs(X) ** 2``, ``abs(X) ** 2 / n_fft`` or ``abs(X)`` of the Fourier transform X.
-    precision : {"single", "double"}
-        Of window, Fourier and cosine transform. "single" is twice as fast; its rounding errors reach 1e-4 in
-        bands that lie 70 dB or more below the loudest of their frame. The features are float32 either way.
     mel_triangles : {"hertz", "mel", "bins"}
         Where the sides of the bands are straight: over Hz, over mel, or over Hz with every corner moved down
         to a frequency bin.
     mel_norm : {"area", "none"}
         "area": each band has an area of 1 Hz. "none": each has a height of 1.
+    log_floor : float
+        Mel power below this value counts as this value, so that silence has a logarithm. The same holds for
+        the energy that `first_coefficient` asks for.
     log_unit : {"natural", "decibel"}
         ``log(power)`` or ``10 * log10(power)``.
+    top_db : float or None
+        Dynamic range in dB: mel power further than this below the greatest of the recording counts as that
+        far below. None keeps all.
+    n_mfcc : int
+        Number of cepstral coefficients that `mfcc` keeps.
     lifter : int
         L of `lifter`; 0 leaves the cepstral coefficients as they are.
     first_coefficient : {"cepstrum", "frame_energy", "spectrum_energy"}
         The first cepstral coefficient as the transform gives it, or instead of it the log of the sum of
-        squares of the frame (before pre-emphasis and window), or the log of the sum of its spectrum.
+        squares of the frame (before its pre-emphasis and window), or the log of the sum of its spectrum.
+    kind : {"log_mel", "mfcc"}
+        What `extract` gives.
+    normalization : {"none", "mean", "utterance"}
+        What `extract` does per recording: nothing, subtract the mean over time, or also divide by the
+        standard deviation.
 
     Raises
     ------
@@ -178,37 +178,43 @@ class FeatureConfig:
     """
 
     sample_rate: int = 16_000
+    sample_scale: float = 1.0
+    preemphasis: float = 0.0
+    preemphasis_start: str = "repeat"
+    preemphasis_per_frame: bool = False
+
     window_seconds: float = 0.025
     hop_seconds: float = 0.010
     n_fft: int = 512
+    window_position: str = "middle"
+    center: bool = False
+    pad_end: bool = False
+    padding: str = "zeros"
+
+    remove_dc: bool = False
     window: str = "hann"
+    symmetric_window: bool = False
+
+    spectrum: str = "power"
+    precision: str = "single"
+
     n_mels: int = 40
     f_min: float = 20.0
     f_max: float | None = None
     mel_scale: str = "slaney"
-    kind: str = "log_mel"
-    n_mfcc: int = 13
-    preemphasis: float = 0.0
-    center: bool = False
-    normalization: str = "none"
-    log_floor: float = 1e-10
-    top_db: float | None = None
-    # What follows matters when the numbers of another library are wanted.
-    window_position: str = "middle"
-    symmetric_window: bool = False
-    padding: str = "zeros"
-    pad_end: bool = False
-    sample_scale: float = 1.0
-    remove_dc: bool = False
-    preemphasis_per_frame: bool = False
-    preemphasis_start: str = "repeat"
-    spectrum: str = "power"
-    precision: str = "single"
     mel_triangles: str = "hertz"
     mel_norm: str = "area"
+
+    log_floor: float = 1e-10
     log_unit: str = "natural"
+    top_db: float | None = None
+
+    n_mfcc: int = 13
     lifter: int = 0
     first_coefficient: str = "cepstrum"
+
+    kind: str = "log_mel"
+    normalization: str = "none"
 
     def __post_init__(self) -> None:
         self._check_types()
@@ -240,9 +246,11 @@ class FeatureConfig:
         rate = _whole_number("sample_rate", changes.get("sample_rate", 16_000), at_least=1)
         n_fft = changes.get("n_fft", 2048)
         settings = {
-            "n_fft": n_fft, "window_seconds": n_fft / rate, "hop_seconds": 512 / rate, "center": True,
-            "precision": "double", "n_mels": 128, "f_min": 0.0, "top_db": 80.0, "log_unit": "decibel",
-            "kind": "mfcc", "n_mfcc": 20,
+            "window_seconds": n_fft / rate, "hop_seconds": 512 / rate, "n_fft": n_fft, "center": True,
+            "precision": "double",
+            "n_mels": 128, "f_min": 0.0,
+            "log_unit": "decibel", "top_db": 80.0,
+            "n_mfcc": 20, "kind": "mfcc",
         }  # fmt: skip
         return cls(**(settings | changes))
 
@@ -269,11 +277,12 @@ class FeatureConfig:
         rate = _whole_number("sample_rate", changes.get("sample_rate", 16_000), at_least=1)
         window_length = round(changes.get("window_seconds", 0.025) * rate)
         settings = {
-            "n_fft": 1 << max(1, window_length - 1).bit_length(), "window": "povey", "symmetric_window": True,
-            "window_position": "start", "sample_scale": 32768.0, "remove_dc": True, "preemphasis": 0.97,
-            "preemphasis_per_frame": True, "n_mels": 23, "f_min": 20.0, "mel_scale": "htk",
-            "mel_triangles": "mel", "mel_norm": "none", "log_floor": float(np.finfo(np.float32).eps),
-            "kind": "mfcc", "n_mfcc": 13, "lifter": 22, "first_coefficient": "frame_energy",
+            "sample_scale": 32768.0, "preemphasis": 0.97, "preemphasis_per_frame": True,
+            "n_fft": 1 << max(1, window_length - 1).bit_length(), "window_position": "start",
+            "remove_dc": True, "window": "povey", "symmetric_window": True,
+            "n_mels": 23, "f_min": 20.0, "mel_scale": "htk", "mel_triangles": "mel", "mel_norm": "none",
+            "log_floor": float(np.finfo(np.float32).eps),
+            "n_mfcc": 13, "lifter": 22, "first_coefficient": "frame_energy", "kind": "mfcc",
         }  # fmt: skip
         return cls(**(settings | changes))
 
@@ -292,11 +301,13 @@ class FeatureConfig:
         Lesson: 03
         """
         settings = {
-            "n_fft": 512, "window": "rectangular", "window_position": "start", "pad_end": True,
             "sample_scale": 32768.0, "preemphasis": 0.97, "preemphasis_start": "zero",
-            "spectrum": "periodogram", "precision": "double", "n_mels": 26, "f_min": 0.0, "mel_scale": "htk",
-            "mel_triangles": "bins", "mel_norm": "none", "log_floor": float(np.finfo(np.float64).eps),
-            "kind": "mfcc", "n_mfcc": 13, "lifter": 22, "first_coefficient": "spectrum_energy",
+            "n_fft": 512, "window_position": "start", "pad_end": True,
+            "window": "rectangular",
+            "spectrum": "periodogram", "precision": "double",
+            "n_mels": 26, "f_min": 0.0, "mel_scale": "htk", "mel_triangles": "bins", "mel_norm": "none",
+            "log_floor": float(np.finfo(np.float64).eps),
+            "n_mfcc": 13, "lifter": 22, "first_coefficient": "spectrum_energy", "kind": "mfcc",
         }  # fmt: skip
         return cls(**(settings | changes))
 
@@ -985,7 +996,7 @@ def _checked(samples: np.ndarray, config: FeatureConfig) -> np.ndarray:
 
 
 def _all_finite(samples: np.ndarray) -> bool:
-    """Tell whether there is neither NaN nor infinity, at best without looking at each value twice."""
+    """Tell whether there is neither NaN nor infinity: either would show in the sum, which is quick."""
     with np.errstate(invalid="ignore", over="ignore"):
         return bool(np.isfinite(samples.sum()) or np.isfinite(samples).all())
 
@@ -1118,9 +1129,8 @@ def _chunks(clips: np.ndarray, work: _Workspace) -> Iterator[_Chunk]:
         frames[..., :length] = chunk
         energy = _prepare_frames(frames[..., :length], config)
         frames *= work.windows[:n_frames]
-        yield _Chunk(
-            slice(first, first + n_frames), _spectra(frames.reshape(-1, config.n_fft), config), energy
-        )
+        spectra = _spectra(frames.reshape(-1, config.n_fft), config)
+        yield _Chunk(slice(first, first + n_frames), spectra, energy)
 
 
 def _prepare_frames(frames: np.ndarray, config: FeatureConfig) -> np.ndarray | None:
@@ -1152,8 +1162,11 @@ def _float(config: FeatureConfig) -> type:
 
 
 def _rows_of(result: np.ndarray, frames: slice) -> np.ndarray:
-    """Give the part of a result that belongs to a chunk, one row for each frame, as a view."""
-    return result[:, frames].reshape(-1, result.shape[-1], copy=False)
+    """Give the part of a result that belongs to a chunk, one row for each frame.
+
+    It is a view, because a chunk holds all frames of several recordings or some frames of one.
+    """
+    return result[:, frames].reshape(-1, result.shape[-1])
 
 
 def _take_log(power: np.ndarray, config: FeatureConfig) -> np.ndarray:
@@ -1315,7 +1328,8 @@ def _filterbank(
 ) -> np.ndarray:
     bins = np.arange(n_fft // 2 + 1) * sample_rate / n_fft
     edges = _edges(sample_rate, n_fft, n_mels, f_min, f_max, mel_scale, triangles)
-    heights = 2 / (edges[2:] - edges[:-2]) if norm == "area" else np.ones(n_mels)
+    widths = np.maximum(edges[2:] - edges[:-2], np.finfo(float).tiny)
+    heights = 2 / widths if norm == "area" else np.ones(n_mels)
     if triangles == "mel":
         bins, edges = hz_to_mel(bins, mel_scale), hz_to_mel(edges, mel_scale)
     return _read_only(_triangles(bins, edges) * heights[:, np.newaxis])
