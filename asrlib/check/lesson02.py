@@ -142,7 +142,10 @@ def _usual_mistakes(speech: np.ndarray, noise: np.ndarray, asked: float) -> list
     return [
         (2 * asked - now, "The gain is a ratio of powers. Amplitudes go with its square root."),
         (now + (asked - now) / 2, "The square root was taken twice, or decibels divided by 20 as powers."),
-        (now + asked, "The noise's own power was left out: bring it to power 1 first."),
+        (
+            asked - 10 * float(np.log10(np.mean(noise**2))),
+            "The noise's own power was left out: bring it to power 1 first.",
+        ),
         (2 * now - asked, "The gain is upside down: a higher ratio means less noise."),
         (-asked, "The sign is wrong: a higher ratio means less noise."),
     ]
@@ -286,7 +289,7 @@ def remove_hum(answer: Callable[[np.ndarray, float], np.ndarray]) -> None:
                 cure = "The notches are too wide: raise q, the more the higher the multiple."
             else:
                 cure = "Notches leave it alone; a low-pass or a change of level does not."
-            if change < -10 and voice < 1000:
+            if change < -10 and _change_db(answer, 0.4 * mains, mains, seconds=2.0) < -20:
                 cure = "A high-pass takes out the hum and the voice above it. Use notches."
             expect(
                 abs(change) < 1,

@@ -253,7 +253,6 @@ def gain(
     top = max(float(np.max(response.gain_db)) for response in responses.values())
     nyquist = max(float(np.max(response.frequencies)) for response in responses.values())
     ax.set_ylim(lowest_db, max(5.0, top + 5))
-    ax.axhline(0, color=look().quiet, linewidth=0.8)
     _frequency_axis(ax, nyquist, logarithmic=logarithmic)
     ax.set_ylabel("gain (dB)")
     if len(responses) > 1:
@@ -521,7 +520,7 @@ def _frequency_axis(ax: Axes, nyquist: float, *, logarithmic: bool) -> None:
         ax.set_xscale("log")
         ax.set_xlim(20, nyquist)
         ticks = [hz for hz in _FREQUENCY_TICKS if hz <= nyquist]
-        ax.set_xticks(ticks, [str(hz) for hz in ticks])
+        ax.set_xticks(ticks, [f"{hz // 1000}k" if hz >= 1000 else str(hz) for hz in ticks])
         ax.minorticks_off()
     else:
         ax.set_xlim(0, nyquist)

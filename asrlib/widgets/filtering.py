@@ -328,7 +328,7 @@ class DenoiseExplorer(Explorer):
             "clip": choice("clip", list(self.sounds)),
             "noise": choice("noise", NOISES),
             "snr_db": steps("SNR", levels, value=-20.0),
-            "remedy": choice("remedy", REMEDIES),
+            "remedy": choice("remedy", REMEDIES, value="high-pass 200 Hz"),
         }
 
     def compute(self, *, clip: str, noise: str, snr_db: float, remedy: str) -> Denoised:
