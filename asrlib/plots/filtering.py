@@ -375,7 +375,7 @@ def impulse_response(
     ax.set_xlabel("time (ms)")
     ax.set_ylabel("amplitude")
     if len(responses) > 1:
-        ax.legend(loc="best", frameon=False, labelcolor=look().ink)
+        ax.legend(loc="best", frameon=False, labelcolor=look().ink, fontsize=8)
     describe(ax, f"Impulse response. {'; '.join(words)}.")
     return ax
 
