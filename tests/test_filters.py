@@ -474,6 +474,13 @@ def test_group_delay_is_how_late_a_swelling_tone_comes():
     assert late == pytest.approx(filters.group_delay(filter, frequencies=[800])[1][0], rel=0.02)
 
 
+@pytest.mark.parametrize("taps", [[0, 0, 0, 1], [0, 0, 1, 0.5], [0, 1, 0.5, 0], [1, -0.97]])
+def test_leading_zeros_are_delay(taps):
+    frequencies, seconds = filters.group_delay(filters.Fir(taps), n_points=9)
+    _, expected = scipy.signal.group_delay((taps, 1), w=frequencies, fs=RATE)
+    np.testing.assert_allclose(seconds * RATE, expected, atol=1e-9)
+
+
 def test_group_delay_of_nothing_is_not_a_number():
     assert np.isnan(filters.group_delay(filters.Fir([0.0, 0.0]), n_points=3)[1]).all()
 
@@ -609,6 +616,22 @@ def test_frames_are_put_together_as_they_were_cut(denoise, samples, sample_rate)
     assert same.shape == samples.shape
     assert same.dtype == np.float32
     np.testing.assert_allclose(same, samples, rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("over", [0.5, 1.0, 3.0])
+def test_gains_are_those_of_the_formulas(over):
+    """A steady tone of four times the power of the noise, on a frequency that repeats with the frames."""
+    noise_tone = signals.sine(1000, seconds=0.5, amplitude=0.1)
+    louder = signals.sine(1000, seconds=0.5, amplitude=0.2)
+    inner = slice(1000, -1000)
+
+    def gain(cleaned):
+        return np.dot(cleaned[inner], louder[inner]) / np.dot(louder[inner], louder[inner])
+
+    subtracted = filters.spectral_subtraction(louder, noise=noise_tone, over=over)
+    assert gain(subtracted) == pytest.approx(np.sqrt(1 - over / 4), abs=1e-3)
+    weighted = filters.wiener(louder, noise=noise_tone, smoothing=0.0)
+    assert gain(weighted) == pytest.approx(3 / 4, abs=1e-3)
 
 
 @each_denoiser
