@@ -351,6 +351,13 @@ def test_the_controls_name_their_units(sampling):
     assert [name for name in rounding if "(dB)" in name] and [name for name in rounding if "(bits)" in name]
 
 
+def test_only_controls_that_matter_can_be_turned(clip):
+    explorer = SamplingExplorer([clip])
+    for source, expected in ((TONE, (False, True)), (RISING, (True, False)), (clip.label, (True, False))):
+        explorer.set(source=source)
+        assert (explorer.inputs["frequency"].disabled, explorer.inputs["moment"].disabled) == expected
+
+
 def test_a_long_clip_is_refused_by_its_length(clip):
     long = type(clip)(np.zeros(6 * 24_000, np.float32), "long", "a", "g", 0, "train", Path("a"), 24_000)
     with pytest.raises(ValueError, match=r"lasts 6\.0 s"):

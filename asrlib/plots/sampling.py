@@ -26,7 +26,7 @@ _POWER_MAP = "magma"
 _LINES = ("-", "--", "-.", ":")
 _WINDOW_SECONDS = 0.020
 _CURVE_POINTS = 1200
-_LOWEST_AUDIBLE_HZ = 20
+_LOWEST_NAMED_HZ = 80  # what lies below is rumble, not speech
 
 
 def sampled(
@@ -336,7 +336,7 @@ def spectrum_of(
         mean_db = 10 * np.log10(np.mean(10 ** (db / 10), axis=0))
         color = look().colors[i % len(look().colors)]
         ax.plot(frequencies, mean_db, _LINES[i % 4], color=color, linewidth=1.5, label=name)
-        audible = frequencies >= _LOWEST_AUDIBLE_HZ
+        audible = frequencies >= _LOWEST_NAMED_HZ
         loudest = frequencies[audible][int(mean_db[audible].argmax())]
         said.append(f"{name} is strongest near {loudest:.0f} Hz")
     ax.set_xlim(0, f_max or sample_rate / 2)

@@ -27,7 +27,7 @@ TONE = "tone"
 RISING = "rising tone"
 FADING = "fading tone"
 _RATES = (16_000, 12_000, 8_000, 6_000, 4_800, 4_000, 3_000, 2_400, 2_000)
-_TONE_SECONDS = 1.5
+_TONE_SECONDS = 1.2
 _RISING_SECONDS = 3.0
 _RISING_HZ = (200.0, 15_000.0)
 _FADE_SECONDS = 0.02
@@ -122,13 +122,22 @@ class SamplingExplorer(Explorer):
     def controls(self) -> dict[str, ipywidgets.Widget]:
         """Return the controls: the sound, where to look, the rate in Hz, the filter."""
         rates = [(f"{rate} Hz", rate) for rate in _RATES]
-        return {
+        inputs = {
             "source": choice("sound", [TONE, RISING, *self.clips]),
-            "frequency": slider("frequency of the tone", 1000, low=100, high=15_000, step=100, unit="Hz"),
-            "moment": slider("moment of other sounds", 0.1, low=0, high=3, step=0.02, unit="s"),
+            "frequency": slider("tone", 3000, low=100, high=15_000, step=100, unit="Hz"),
+            "moment": slider("moment", 0.1, low=0, high=3, step=0.02, unit="s"),
             "sample_rate": steps("sample rate", rates, value=8_000),
             "filtered": switch("anti-alias filter", False),
         }
+
+        def leave_what_matters(_: object = None) -> None:
+            """A tone has a frequency and looks the same at every moment; other sounds are the other way."""
+            is_tone = inputs["source"].value == TONE
+            inputs["frequency"].disabled, inputs["moment"].disabled = not is_tone, is_tone
+
+        inputs["source"].observe(leave_what_matters, names="value")
+        leave_what_matters()
+        return inputs
 
     def compute(
         self, *, source: str, frequency: float, moment: float, sample_rate: int, filtered: bool
@@ -382,7 +391,7 @@ class QuantizationExplorer(Explorer):
         """Return the controls: the sound, the level of its peak in dB, the bits, the dither."""
         return {
             "source": choice("sound", [TONE, FADING, *self.clips]),
-            "level_db": slider("peak, full scale = 0", -3, low=-60, high=0, step=1, unit="dB"),
+            "level_db": slider("peak level", -3, low=-60, high=0, step=1, unit="dB"),
             "bits": slider("resolution", 4, low=2, high=16, step=1, unit="bits"),
             "dither": choice("dither", ["none", "rectangular", "triangular"]),
         }
