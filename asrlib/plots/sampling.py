@@ -525,7 +525,7 @@ def accuracy_against_bandwidth(
         numbers = ", ".join(f"{p:.1f} % at {f:.0f} Hz" for f, p in zip(hz, percent, strict=True))
         said.append(f"{name}: {numbers}")
     ax.set_xscale("log")
-    ax.set_xticks(every, [f"{f:.0f}" for f in every], rotation=45)
+    ax.set_xticks(every, [f"{f:.0f}" for f in every], rotation=60, ha="right", rotation_mode="anchor")
     ax.set_xticks([], minor=True)
     ax.set_ylim(0, 104)
     if chance is not None:

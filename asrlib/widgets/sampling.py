@@ -14,8 +14,9 @@ import scipy.signal
 from matplotlib.artist import Artist
 from matplotlib.figure import Figure
 
-from asrlib import audio, filters, plots, signals
+from asrlib import audio, filters, signals
 from asrlib.datasets import Clip
+from asrlib.plots.common import look
 from asrlib.widgets.explorer import Explorer, choice, slider, steps, switch
 
 __all__ = ["QuantizationExplorer", "Rounded", "Sampled", "SamplingExplorer"]
@@ -40,7 +41,6 @@ _LONGEST_CLIP_SECONDS = 4.0
 _ROUNDED_VIEW = 160  # samples at 16 kHz: 10 ms
 _ROUNDED_TONE_HZ = 443.0  # no whole number of periods fits into the view, so that steps fall anywhere
 _WELCH_LENGTH = 1_024
-_QUIET = "#8c8c8c"
 
 
 @dataclass(frozen=True, eq=False)
@@ -180,11 +180,11 @@ class SamplingExplorer(Explorer):
         for axes, title in ((self._wave, "wave and samples"), (self._spectrum, "spectrum at that moment")):
             axes.spines[["top", "right"]].set_visible(False)
             axes.set_title(title, loc="left", fontsize=10)
-        blue, red = plots.COLORS["blue"], plots.COLORS["vermillion"]
-        (self._air_line,) = self._wave.plot([], [], color=_QUIET, linewidth=1, label="in the air")
+        blue, red, quiet = look().main, look().strong, look().quiet
+        (self._air_line,) = self._wave.plot([], [], color=quiet, linewidth=1, label="in the air")
         (self._rebuilt_line,) = self._wave.plot([], [], color=blue, linewidth=2, label="what comes back")
         (self._dots,) = self._wave.plot([], [], "o", color=red, markersize=4, label="samples")
-        (self._air_db,) = self._spectrum.plot([], [], color=_QUIET, linewidth=1)
+        (self._air_db,) = self._spectrum.plot([], [], color=quiet, linewidth=1)
         (self._rebuilt_db,) = self._spectrum.plot([], [], color=blue, linewidth=1.4)
         self._half = self._spectrum.axvline(0, color=red, linestyle="--", linewidth=1, label="half the rate")
         self._wave.set(xlabel="time (ms)", ylabel="amplitude", ylim=(-0.85, 0.85))
@@ -426,11 +426,11 @@ class QuantizationExplorer(Explorer):
         for axes, title in ((wave, "wave, scaled to its peak"), (spectrum, "spectrum")):
             axes.spines[["top", "right"]].set_visible(False)
             axes.set_title(title, loc="left", fontsize=10)
-        blue, red = plots.COLORS["blue"], plots.COLORS["vermillion"]
-        (self._before,) = wave.plot([], [], color=_QUIET, linewidth=1, label="before")
+        blue, red, quiet = look().main, look().strong, look().quiet
+        (self._before,) = wave.plot([], [], color=quiet, linewidth=1, label="before")
         (self._after,) = wave.plot([], [], color=blue, linewidth=1.6, drawstyle="steps-mid", label="after")
         (self._error,) = wave.plot([], [], ":", color=red, linewidth=1.4, label="error")
-        (self._sound_db,) = spectrum.plot([], [], color=_QUIET, linewidth=1, label="sound")
+        (self._sound_db,) = spectrum.plot([], [], color=quiet, linewidth=1, label="sound")
         (self._error_db,) = spectrum.plot([], [], color=red, linewidth=1.2, label="error")
         wave.set(xlabel="time (ms)", ylabel="amplitude (peak = 1)", xlim=(0, 10), ylim=(-1.8, 1.8))
         spectrum.set(xlabel="frequency (kHz)", ylabel="power (dB)", xlim=(0, 8), ylim=(-140, 0))
