@@ -5,6 +5,7 @@ import json
 import math
 from pathlib import Path
 
+import ipywidgets
 import matplotlib as mpl
 
 mpl.use("Agg")
@@ -344,6 +345,15 @@ class NothingReturned(Tones):
         (self.line,) = figure.subplots().plot(result)
 
 
+class Hiding(Tones):
+    def build(self, figure, result):
+        (self._image,) = figure.subplots().plot(result)
+        return [self._image]
+
+    def draw(self, result):
+        self._image.set_ydata(result)
+
+
 class Unfinished(Explorer):
     def controls(self): ...
 
@@ -359,6 +369,7 @@ class Unfinished(Explorer):
         (Restless, "compute gives the same result for the same values", ["counter"]),
         (Frozen, "the picture follows the control", ["set_ydata"]),
         (Littering, "the picture shows the result and nothing of the past", ["leaves the old curves"]),
+        (Hiding, "the picture reaches the page", ["underscore"]),
         (OtherName, "the function runs without an error", ["in compute", "apart"]),
         (NothingReturned, "the function runs without an error", ["in the picture"]),
     ],
@@ -531,6 +542,15 @@ def test_every_end_of_the_trade_off_can_be_drawn(trade):
         ends = control.options if hasattr(control, "options") else (control.min, control.max)
         for value in ends:
             assert trade.still(**{name: value}).png.startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize("made", ["knobs", "trade"])
+def test_the_page_gets_the_picture(made, request):
+    explorer = request.getfixturevalue(made)
+    (image,) = (part for part in explorer.widget.children if isinstance(part, ipywidgets.Image))
+    assert image.value == explorer.still().png
+    explorer.set(window=50)
+    assert image.value == explorer.still(window=50).png
 
 
 @pytest.mark.parametrize("made", ["knobs", "trade"])

@@ -507,7 +507,7 @@ class TimeFrequencyExplorer(Explorer):
         self._map = prepared(figure.add_subplot(grid[0, 0]), size=self.size)
         self._side = prepared(figure.add_subplot(grid[0, 1], sharey=self._map), size=self.size)
         self._below = prepared(figure.add_subplot(grid[1, 0], sharex=self._map), size=self.size)
-        self._image = self._map.imshow(
+        self._brightness = self._map.imshow(
             [[0, 1]], origin="lower", aspect="auto", interpolation="nearest", cmap="magma", vmin=-60, vmax=0
         )
         lines = {"color": COLORS["sky"], "linewidth": 1.2, "linestyle": (0, (4, 3))}
@@ -525,7 +525,7 @@ class TimeFrequencyExplorer(Explorer):
         self._side.tick_params(labelleft=False)
         for axes in figure.axes:
             axes.autoscale(False)  # an image that is moved leaves the limits alone
-        return [self._image, self._moment, self._pitch, self._spectrum, self._course]
+        return [self._brightness, self._moment, self._pitch, self._spectrum, self._course]
 
     def draw(self, result: TimeFrequency) -> None:
         """Move the picture, the lines and the two cuts."""
@@ -536,8 +536,10 @@ class TimeFrequencyExplorer(Explorer):
         times = result.config.times(len(result.db))
         frequencies = np.arange(first, last) / per_hz
         half_hop = result.config.hop_seconds / 2
-        self._image.set_data(result.db[:, first:last].T)
-        self._image.set_extent((times[0] - half_hop, times[-1] + half_hop, frequencies[0], frequencies[-1]))
+        self._brightness.set_data(result.db[:, first:last].T)
+        self._brightness.set_extent(
+            (times[0] - half_hop, times[-1] + half_hop, frequencies[0], frequencies[-1])
+        )
         self._moment.set_xdata([result.at_seconds] * 2)
         self._pitch.set_ydata([result.at_hz] * 2)
         self._spectrum.set_data(result.spectrum[first:last], frequencies)
