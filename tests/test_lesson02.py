@@ -295,7 +295,7 @@ def denoiser(machine, words):
 
 
 def test_controls_carry_their_units(designer, denoiser):
-    assert designer.inputs["taps"].description == "FIR length (taps)"
+    assert designer.inputs["order"].description == "order (FIR: × 50)"
     assert designer.inputs["low"].label.endswith(" Hz") and designer.inputs["high"].label.endswith(" Hz")
     assert denoiser.inputs["snr_db"].label.endswith(" dB")
 
@@ -303,7 +303,7 @@ def test_controls_carry_their_units(designer, denoiser):
 @pytest.mark.parametrize("kind", ["low-pass", "high-pass", "band-pass", "band-stop"])
 @pytest.mark.parametrize("design", ["FIR (windowed sinc)", "IIR (Butterworth)"])
 def test_the_designer_designs_what_was_asked_for(designer, kind, design):
-    values = {**designer.values, "kind": kind, "design": design, "low": 500, "high": 2000, "taps": 401}
+    values = {**designer.values, "kind": kind, "design": design, "low": 500, "high": 2000, "order": 8}
     result = designer.compute(**values)
 
     def gain_at(hertz):
@@ -318,8 +318,8 @@ def test_the_designer_designs_what_was_asked_for(designer, kind, design):
 
 
 def test_forwards_and_backwards_counts_decibels_twice_and_cancels_the_delay(designer):
-    values = {"design": "IIR (Butterworth)", "kind": "low-pass", "high": 1000}
-    once, twice = designer.still(**values), designer.still(**values, passes="forwards and backwards")
+    values = {"design": "IIR (Butterworth)", "kind": "low-pass", "high": 1000, "order": 4}
+    once, twice = designer.still(**values), designer.still(**values, zero_phase=True)
     assert "−3.0 dB at 1000 Hz" in once.text and "−6.0 dB at 1000 Hz" in twice.text
     assert "the delay cancels" in twice.text and "10 multiplications" in once.text
     assert "20 multiplications" in twice.text
@@ -327,9 +327,19 @@ def test_forwards_and_backwards_counts_decibels_twice_and_cancels_the_delay(desi
 
 def test_the_designer_equals_its_parts(designer, words):
     clip = next(iter(designer.sounds))
-    result = designer.compute(**{**designer.values, "clip": clip, "taps": 51})
+    result = designer.compute(**{**designer.values, "clip": clip, "kind": "low-pass", "order": 1})
     np.testing.assert_allclose(result.filter.taps, scipy.signal.firwin(51, 1000, fs=RATE), atol=1e-12)
     np.testing.assert_array_equal(result.after, filters.apply(result.filter, words[0].samples))
+
+
+def test_a_cut_off_that_does_nothing_rests(designer):
+    for kind, low, high in (
+        ("low-pass", True, False),
+        ("high-pass", False, True),
+        ("band-pass", False, False),
+    ):
+        designer.set(kind=kind)
+        assert (designer.inputs["low"].disabled, designer.inputs["high"].disabled) == (low, high)
 
 
 def test_edges_in_the_wrong_order_are_told_not_hidden(designer):
@@ -339,7 +349,7 @@ def test_edges_in_the_wrong_order_are_told_not_hidden(designer):
 
 def test_a_filter_that_leaves_nothing_asks_no_machine():
     silent = FilterExplorer({"tone": signals.sine(6000.0, seconds=0.5)})
-    still = silent.still(kind="low-pass", high=100, taps=401)
+    still = silent.still(kind="low-pass", high=100, order=8)
     assert still.result.transcript is None
     assert "machine" not in still.text
 

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from asrlib import audio, augment, filters, plots, signals
 from asrlib.datasets import Clip
 from asrlib.recognizer import Recognizer, Transcript
-from asrlib.widgets.controls import choice, slider, steps
+from asrlib.widgets.controls import choice, slider, steps, switch
 from asrlib.widgets.explorer import Explorer
 from asrlib.widgets.picture import set_limits
 
@@ -33,6 +33,8 @@ _EDGES_HZ = (
     *(30, 40, 50, 63, 80, 100, 125, 160, 200, 250, 315, 400, 500, 630, 800, 1000, 1250),
     *(1600, 2000, 2500, 3150, 4000, 5000, 6300, 7500),
 )
+# The order of an FIR filter is its number of taps less one; it takes far more of them for a slope as steep.
+_FIR_ORDER = 50
 _IMPULSE_SECONDS = 0.030
 _N_POINTS = 2048
 _LEAST_GAIN_DB = -80.0
@@ -111,7 +113,7 @@ class FilterExplorer(Explorer):
     Examples
     --------
     >>> noise = signals.white_noise(0.5, rng=np.random.default_rng(0))
-    >>> FilterExplorer({"noise": noise}).still(kind="low-pass", high=1000, design="IIR (Butterworth)")
+    >>> FilterExplorer({"noise": noise}).still(kind="low-pass", design="IIR (Butterworth)", order=4)
     Butterworth low-pass, order 4, 1000 Hz. Gain −3.0 dB at 1000 Hz. It delays a tone of 500 Hz by 0.47 ms.
     10 multiplications for each sample.
 
@@ -128,18 +130,24 @@ class FilterExplorer(Explorer):
         super().__init__()
 
     def controls(self) -> dict[str, ipywidgets.Widget]:
-        """Return the controls: the sound, the kind of filter, its edges in Hz, its size."""
+        """Return the controls: the sound, the kind of filter, its cut-offs in Hz, its order."""
         edges = [(f"{hz} Hz", hz) for hz in _EDGES_HZ]
-        return {
+        inputs: dict[str, ipywidgets.Widget] = {
             "clip": choice("sound", list(self.sounds)),
-            "kind": choice("type", _KINDS),
+            "kind": choice("type", _KINDS, value="band-pass"),
             "design": choice("design", _DESIGNS),
             "low": steps("low cut-off", edges, value=200),
             "high": steps("high cut-off", edges, value=1000),
-            "taps": slider("FIR length", 101, low=5, high=401, step=4, unit="taps"),
-            "order": slider("IIR order", 4, low=1, high=12, step=1),
-            "passes": choice("run", ("forwards", "forwards and backwards")),
+            "order": slider("order", 2, low=1, high=10, step=1, unit=f"FIR: × {_FIR_ORDER}"),
+            "zero_phase": switch("forwards and backwards"),
         }
+        kind, low, high = inputs["kind"], inputs["low"], inputs["high"]
+
+        def rest_what_does_nothing(_: object = None) -> None:
+            low.disabled, high.disabled = kind.value == "low-pass", kind.value == "high-pass"
+
+        kind.observe(rest_what_does_nothing, names="value")
+        return inputs
 
     def compute(
         self,
@@ -149,9 +157,8 @@ class FilterExplorer(Explorer):
         design: str,
         low: int,
         high: int,
-        taps: float,
         order: float,
-        passes: str,
+        zero_phase: bool,
     ) -> Filtered:
         """Design the filter, measure it, send the sound through."""
         before, expected = self.sounds[clip]
@@ -159,17 +166,16 @@ class FilterExplorer(Explorer):
             kind, (float(low), float(high))
         )
         plain = kind.replace("-", "")
-        fir = design == _DESIGNS[0]
+        fir, n_taps = design == _DESIGNS[0], _FIR_ORDER * int(order) + 1
         if fir:
-            designed: filters.Filter = filters.fir(plain, cutoff, n_taps=int(taps))
+            designed: filters.Filter = filters.fir(plain, cutoff, n_taps=n_taps)
         else:
             designed = filters.butterworth(plain, cutoff, order=int(order))
-        both = passes != "forwards"
-        after = filters.apply(designed, before, zero_phase=both)
+        after = filters.apply(designed, before, zero_phase=zero_phase)
         heard = None
         if self.recognizer is not None and np.abs(after).max() > 1e-4:
             heard = self.recognizer.transcribe(audio.peak_limit(after))
-        size = f"{int(taps)} taps" if fir else f"order {int(order)}"
+        size = f"{n_taps} taps" if fir else f"order {int(order)}"
         edges = " to ".join(f"{hz:g}" for hz in np.atleast_1d(cutoff))
         return Filtered(
             designed,
@@ -179,7 +185,7 @@ class FilterExplorer(Explorer):
             before,
             after,
             f"{'FIR' if fir else 'Butterworth'} {kind}, {size}, {edges} Hz",
-            2 if both else 1,
+            2 if zero_phase else 1,
             heard,
             expected,
         )
