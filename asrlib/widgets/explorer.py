@@ -2,7 +2,8 @@
 
 An explorer is four small methods. `controls` says what can be turned, `compute` turns values into a result
 and knows nothing of widgets, `build` draws the first result and names the artists that move, `draw` moves
-them. How the controls look stands in `controls`, how the picture is drawn quickly in `picture`.
+them. How controls look stands in `controls`, how a picture is drawn quickly in `picture`, how all of it comes
+on the page in `view`.
 """
 
 from __future__ import annotations
@@ -10,14 +11,11 @@ from __future__ import annotations
 import asyncio
 import base64
 import contextlib
-import html
 import threading
-import traceback
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import anywidget
 import ipywidgets
 import numpy as np
 from IPython.display import display
@@ -25,7 +23,8 @@ from matplotlib.artist import Artist
 from matplotlib.figure import Figure
 
 from asrlib.widgets.controls import choice, slider, steps, switch, value_of
-from asrlib.widgets.picture import Picture, encode_png, encode_wav, set_limits
+from asrlib.widgets.picture import Picture, encode_png, set_limits
+from asrlib.widgets.view import View
 
 __all__ = ["Explorer", "Still", "choice", "set_limits", "slider", "steps", "switch"]
 
@@ -33,21 +32,6 @@ __all__ = ["Explorer", "Still", "choice", "set_limits", "slider", "steps", "swit
 _GATHER_SECONDS = 0.005
 # A control that rested this long has been let go, so the player may change under the listener.
 _REST_SECONDS = 0.4
-
-
-class _Keys(anywidget.AnyWidget):
-    """Keeps JupyterLab's shortcuts from the explorer around it; they would take the arrow keys from lists."""
-
-    _esm = """export default { render({ el }) {
-        const begin = () => {
-            const explorer = el.closest(".asr-explorer");
-            if (!explorer) return requestAnimationFrame(begin);  // not on the page yet
-            explorer.addEventListener("focusin", ({ target }) => {
-                target.dataset.lmSuppressShortcuts = "true";
-            });
-        };
-        begin();
-    } }"""
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,25 +75,23 @@ class Explorer:
 
     Examples
     --------
+    >>> from asrlib import signals
     >>> class Tone(Explorer):
-    ...     size = (6, 2)
-    ...     seconds = np.arange(320) / 16_000
     ...     def controls(self):
     ...         return {"frequency": slider("frequency", 440, low=50, high=2000, step=10, unit="Hz")}
     ...     def compute(self, *, frequency):
-    ...         return np.sin(2 * np.pi * frequency * self.seconds)
+    ...         return signals.sine(frequency, seconds=0.02)
     ...     def build(self, figure, result):
-    ...         (self.line,) = figure.subplots().plot(self.seconds, result)
+    ...         (self.line,) = figure.subplots().plot(result)
     ...         return [self.line]
     ...     def draw(self, result):
     ...         self.line.set_ydata(result)
-    ...     def describe(self, result):
-    ...         return f"The largest value is {result.max():.2f}."
     >>> tone = Tone()
     >>> tone.values
     {'frequency': 440.0}
-    >>> tone.still(frequency=100)
-    The largest value is 1.00.
+    >>> still = tone.still(frequency=100)      # in a notebook, the picture
+    >>> still.result.shape
+    (320,)
 
     Lesson: 00
     """
@@ -147,19 +129,25 @@ class Explorer:
     # -- what a lesson uses ----------------------------------------------------------------------------------
 
     def __init__(self) -> None:
-        self.inputs = self.controls()
-        self.error: Exception | None = None
-        self.result: Any = None
-        self.renders = 0
-        self._start = self.values
-        self._held = False  # while several controls are turned from Python
-        self.picture: Picture | None = None
+        # Two underscores: a subclass may call what it keeps `_image` or `_start` and disturbs nothing.
+        self.__inputs = self.controls()
+        self.__start = self.values
+        self.__picture: Picture | None = None
+        self.__view: View | None = None
+        self.__result: Any = None
+        self.__error: Exception | None = None
+        self.__renders = 0
+        self.__held = False  # while several controls are turned from Python
         # The loop on which a drawing is due; it will show the values of that moment.
-        self._pending: asyncio.AbstractEventLoop | None = None
-        self._changes = 0
+        self.__pending: asyncio.AbstractEventLoop | None = None
         # JupyterLab lets the kernel answer widgets in another thread than cells; a figure stands only one.
-        self._lock = threading.RLock()
-        self._widget: ipywidgets.VBox | None = None
+        self.__lock = threading.RLock()
+
+    inputs = property(lambda self: self.__inputs, doc="The controls by name.")
+    result = property(lambda self: self.__result, doc="What `compute` gave for what is shown.")
+    error = property(lambda self: self.__error, doc="What went wrong at the last change, or None.")
+    renders = property(lambda self: self.__renders, doc="How many pictures have been drawn.")
+    picture = property(lambda self: self.__picture, doc="The figure and what moves in it.")
 
     @property
     def values(self) -> dict[str, Any]:
@@ -179,7 +167,7 @@ class Explorer:
         ValueError
             When there is no control of that name.
         """
-        self._refuse_unknown(values)
+        self.__refuse_unknown(values)
         with self.held():
             for name, value in values.items():
                 self.inputs[name].value = value
@@ -187,11 +175,11 @@ class Explorer:
     @contextlib.contextmanager
     def held(self) -> Iterator[None]:
         """Turn several controls within this block, and draw once at its end."""
-        self._held = True
+        self.__held = True
         try:
             yield
         finally:
-            self._held = False
+            self.__held = False
         self.refresh()
 
     def still(self, **values: Any) -> Still:
@@ -212,10 +200,10 @@ class Explorer:
         ValueError
             When there is no control of that name.
         """
-        self._refuse_unknown(values)
-        with self._lock:
+        self.__refuse_unknown(values)
+        with self.__lock:
             result = self.compute(**{**self.values, **values})
-            return Still(self._drawn(result), self.describe(result), result)
+            return Still(self.__drawn(result), self.describe(result), result)
 
     def show(self) -> None:
         """Display the explorer from within a loop or a function; a cell's last line displays it by itself."""
@@ -223,95 +211,73 @@ class Explorer:
 
     def refresh(self) -> None:
         """Compute and draw the present values. A failure is shown in the explorer and kept in `error`."""
-        with self._lock:
-            self._pending = None
-            if self._widget is None:
+        with self.__lock:
+            self.__pending = None
+            if self.__view is None:
                 return
             try:
-                self.result = self.compute(**self.values)
-                self._image.value = self._drawn(self.result)
-                self._answer.value = _sentence(self.describe(self.result))
+                self.__result = self.compute(**self.values)
+                self.__view.show(self.__drawn(self.__result), self.describe(self.__result))
+                self.__error = None
             except Exception as error:  # whatever it is, the learner must see it: a comm's errors go to a log
-                self.error = error
-                self._trouble.value = _trouble(error)
+                self.__error = error
+                self.__view.show_trouble(error)
                 return
-            self.error = None
-            self._trouble.value = ""
-            self._refresh_sound_at_rest()
+            self.__offer_sound_at_rest()
 
     @property
-    def widget(self) -> ipywidgets.VBox:
+    def widget(self) -> View:
         """The explorer as a widget, made on first use."""
-        if self._widget is None:
-            self._widget = self._assemble()
+        if self.__view is None:
+            self.__view = View(self.inputs.values(), reset=lambda: self.set(**self.__start))
             self.refresh()
             for control in self.inputs.values():
-                control.observe(self._value_changed, names="value")
-        return self._widget
+                control.observe(self.__value_changed, names="value")
+        return self.__view
 
     def _repr_mimebundle_(self, **options: Any) -> dict[str, Any]:
         """Show the widget, and the picture wherever a stored notebook is read without a kernel."""
         bundle = dict(self.widget._repr_mimebundle_(**options))
         bundle["text/plain"] = "" if self.error else self.describe(self.result)
-        bundle["image/png"] = base64.b64encode(self._image.value).decode()
+        bundle["image/png"] = base64.b64encode(self.widget.image.value).decode()
         return bundle
 
     # -- how it works ----------------------------------------------------------------------------------------
 
-    def _assemble(self) -> ipywidgets.VBox:
-        self._image = ipywidgets.Image(format="png", layout={"max_width": "100%", "object_fit": "contain"})
-        self._answer = ipywidgets.HTML()
-        self._trouble = ipywidgets.HTML()
-        self._player = ipywidgets.Audio(autoplay=False, loop=False, format="wav", layout={"display": "none"})
-        reset = ipywidgets.Button(
-            description="Reset", tooltip="Put every control back", layout={"width": "70px"}
-        )
-        reset.on_click(lambda _: self._reset())
-        row = ipywidgets.HBox([*self.inputs.values(), reset], layout={"flex_flow": "row wrap"})
-        parts = [row, self._trouble, self._image, self._answer, self._player, _Keys()]
-        return ipywidgets.VBox(parts).add_class("asr-explorer")
-
-    def _reset(self) -> None:
-        self.set(**self._start)
-
-    def _value_changed(self, _: Mapping[str, Any]) -> None:
+    def __value_changed(self, _: Mapping[str, Any]) -> None:
         """Draw soon, once for all values that change until then: the last one wins."""
-        if self._held:
+        if self.__held:
             return
         loop = _running_loop()
         if loop is None:
             self.refresh()
-        elif self._pending is not loop:
-            self._pending = loop
+        elif self.__pending is not loop:
+            self.__pending = loop
             loop.call_later(_GATHER_SECONDS, self.refresh)
 
-    def _refresh_sound_at_rest(self) -> None:
-        """Give the player the new sound when the controls have rested: a hand on a slider makes no noise."""
-        self._changes += 1
-        loop = _running_loop()
-        if loop is None or self.renders <= 1:
-            self._refresh_sound(self._changes)
-        else:
-            loop.call_later(_REST_SECONDS, self._refresh_sound, self._changes)
-
-    def _refresh_sound(self, change: int) -> None:
-        if change != self._changes:  # the controls moved on
-            return
-        samples = self.sound(self.result)
-        self._player.layout.display = "none" if samples is None else None
-        if samples is not None:
-            self._player.value = encode_wav(samples)
-
-    def _drawn(self, result: Any) -> bytes:
+    def __drawn(self, result: Any) -> bytes:
         """Draw a result and return it as PNG."""
-        if self.picture is None:
-            self.picture = Picture(self.size, dpi=self.dpi)
-            self.picture.let_move(self.build(self.picture.figure, result))
+        if self.__picture is None:
+            picture = Picture(self.size, dpi=self.dpi)
+            picture.let_move(self.build(picture.figure, result))
+            self.__picture = picture
         self.draw(result)
-        self.renders += 1
-        return encode_png(self.picture.pixels())
+        self.__renders += 1
+        return encode_png(self.__picture.pixels())
 
-    def _refuse_unknown(self, values: Mapping[str, Any]) -> None:
+    def __offer_sound_at_rest(self) -> None:
+        """Give the player the new sound when the controls have rested: a hand on a slider makes no noise."""
+        loop = _running_loop()
+        if loop is None or not self.__view.player.value:
+            self.__offer_sound(self.result)
+        else:
+            loop.call_later(_REST_SECONDS, self.__offer_sound, self.result)
+
+    def __offer_sound(self, result: Any) -> None:
+        if result is self.result:  # else the controls moved on
+            self.__view.offer_sound(self.sound(result))
+
+    def __refuse_unknown(self, values: Mapping[str, Any]) -> None:
         unknown = sorted(set(values) - set(self.inputs))
         if unknown:
             raise ValueError(
@@ -325,18 +291,3 @@ def _running_loop() -> asyncio.AbstractEventLoop | None:
         return asyncio.get_running_loop()
     except RuntimeError:
         return None
-
-
-def _sentence(text: str) -> str:
-    return f'<div style="font-size: 115%; line-height: 1.5">{html.escape(text)}</div>'
-
-
-def _trouble(error: Exception) -> str:
-    """Show an error as a learner needs it: what happened first, where on demand."""
-    where = html.escape("".join(traceback.format_exception(error)))
-    return (
-        '<div style="color: var(--jp-error-color1, #b00020); line-height: 1.4">'
-        f"<b>{type(error).__name__}</b>: {html.escape(str(error))} "
-        "The picture shows the last values that worked."
-        f"<details><summary>Where it happened</summary><pre>{where}</pre></details></div>"
-    )

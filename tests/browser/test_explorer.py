@@ -46,6 +46,7 @@ EXPLORER = """
             return np.tile(result, 10)
 
     tone = Tone()
+    start = tone.values
     tone
 """
 
@@ -73,7 +74,7 @@ def lesson(lab, tmp_path_factory):
 
 @pytest.fixture
 def cell(lesson):
-    lesson.execute("tone.seconds = 0; tone.set(**tone._start)")
+    lesson.execute("tone.seconds = 0; tone.set(**start)")
     return lesson.scroll_to("tone")
 
 
@@ -152,7 +153,7 @@ def test_every_control_is_reached_and_turned_by_the_keyboard_alone(lesson, cell)
     keyboard.press("Tab")
     assert focused(lesson, reset)
     keyboard.press("Enter")
-    wait_for(lesson, "tone.values == tone._start")
+    wait_for(lesson, "tone.values == start")
 
 
 def test_every_control_has_its_name_and_its_unit_beside_it(lesson, cell):
@@ -163,11 +164,12 @@ def test_every_control_has_its_name_and_its_unit_beside_it(lesson, cell):
 
 
 def test_the_player_is_given_the_sound_when_the_slider_rests(lesson, cell):
-    before = value(lesson, "tone._player.value.hex()[-4000:]")
+    before = value(lesson, "tone.widget.player.value.hex()[-4000:]")
     cell.locator(".noUi-handle").first.focus()
     lesson.page.keyboard.press("ArrowRight")
     lesson.wait_until(
-        lambda: value(lesson, "tone._player.value.hex()[-4000:]") != before, "the sound stayed as it was"
+        lambda: value(lesson, "tone.widget.player.value.hex()[-4000:]") != before,
+        "the sound stayed as it was",
     )
     assert cell.locator("audio").is_visible()
 
