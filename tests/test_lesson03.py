@@ -345,15 +345,6 @@ class NothingReturned(Tones):
         (self.line,) = figure.subplots().plot(result)
 
 
-class Hiding(Tones):
-    def build(self, figure, result):
-        (self._image,) = figure.subplots().plot(result)
-        return [self._image]
-
-    def draw(self, result):
-        self._image.set_ydata(result)
-
-
 class Unfinished(Explorer):
     def controls(self): ...
 
@@ -369,7 +360,6 @@ class Unfinished(Explorer):
         (Restless, "compute gives the same result for the same values", ["counter"]),
         (Frozen, "the picture follows the control", ["set_ydata"]),
         (Littering, "the picture shows the result and nothing of the past", ["leaves the old curves"]),
-        (Hiding, "the picture reaches the page", ["underscore"]),
         (OtherName, "the function runs without an error", ["in compute", "apart"]),
         (NothingReturned, "the function runs without an error", ["in the picture"]),
     ],
