@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import ipywidgets
@@ -376,15 +376,14 @@ class DenoiseExplorer(Explorer):
         for axes, sound in zip(self._pictures, (result.noisy, result.cleaned), strict=True):
             _prepare_picture(axes, sound)
         for axes in self._bars:
-            plots.probabilities(np.full(len(labels), 1 / len(labels)), labels=labels, ax=axes)
-            axes.get_xticklabels()[0].set_fontweight("normal")
+            _prepare_bars(axes, labels)
         for axes in (self._pictures[0], self._bars[0]):
             axes.set_xlabel("")
         titles = ("in noise", "after the remedy", "heard in noise", "heard after the remedy")
         for axes, title in zip((*self._pictures, *self._bars), titles, strict=True):
             axes.set_title(title, loc="left", fontsize=10)
         moving = [axes.images[0] for axes in self._pictures]
-        return [*moving, *(artist for axes in self._bars for artist in (*axes.patches, *axes.texts))]
+        return [*moving, *(artist for axes in self._bars for artist in (axes.collections[0], axes.texts[0]))]
 
     def draw(self, result: Denoised) -> None:
         """Move the two pictures and the bars."""
@@ -457,14 +456,23 @@ def _move_picture(axes: Axes, sound: np.ndarray, *, loudest: float) -> None:
     set_limits(axes, x=(0.0, max(1.0, float(np.ceil(2 * seconds)) / 2)))
 
 
-def _move_bars(axes: Axes, values: list[float]) -> None:
-    winner = int(np.argmax(values))
-    for i, (bar, text, value) in enumerate(zip(axes.patches, axes.texts, values, strict=True)):
-        bar.set_height(value)
-        bar.set_facecolor(plots.COLORS["vermillion"] if i == winner else _QUIET_BAR)
-        text.set_visible(i == winner)
-        text.xy = (i, value)
-        text.set_text(f"{100 * value:.0f} %")
+def _prepare_bars(axes: Axes, labels: Sequence[str]) -> None:
+    """Draw a probability chart whose bars are one artist, and so quick to move."""
+    plots.probabilities(np.full(len(labels), 1 / len(labels)), labels=labels, ax=axes)
+    axes.get_xticklabels()[0].set_fontweight("normal")
+    for artist in (*axes.patches, *axes.texts):
+        artist.remove()
+    axes.vlines(range(len(labels)), 0, 1, linewidths=13)
+    axes.text(0, 1, "", ha="center", va="bottom", fontweight="bold")
+    axes.set_autoscale_on(False)
+
+
+def _move_bars(axes: Axes, values: Sequence[float]) -> None:
+    winner, bars, text = int(np.argmax(values)), axes.collections[0], axes.texts[0]
+    bars.set_segments([((i, 0), (i, value)) for i, value in enumerate(values)])
+    bars.set_color([plots.COLORS["vermillion"] if i == winner else _QUIET_BAR for i in range(len(values))])
+    text.set_position((winner, values[winner] + 0.02))
+    text.set_text(f"{100 * values[winner]:.0f} %")
 
 
 def _gain_at(result: Filtered, hertz: float) -> str:
