@@ -6,6 +6,7 @@ import functools
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import ipywidgets
 import numpy as np
@@ -117,6 +118,7 @@ class SamplingExplorer(Explorer):
 
     def __init__(self, clips: Iterable[Clip] = ()) -> None:
         self.clips = {clip.label: _in_the_air(clip) for clip in clips}
+        self._kept: dict[tuple[str, int, bool], _Back] = {}
         super().__init__()
 
     def controls(self) -> dict[str, ipywidgets.Widget]:
@@ -125,7 +127,7 @@ class SamplingExplorer(Explorer):
         inputs = {
             "source": choice("sound", [TONE, RISING, *self.clips]),
             "frequency": slider("tone", 3000, low=100, high=15_000, step=100, unit="Hz"),
-            "moment": slider("moment", 0.1, low=0, high=3, step=0.02, unit="s"),
+            "moment": slider("moment", 0.1, low=0, high=3, step=0.1, unit="s"),
             "sample_rate": steps("sample rate", rates, value=8_000),
             "filtered": switch("anti-alias filter", False),
         }
@@ -145,10 +147,11 @@ class SamplingExplorer(Explorer):
         """Filter if wanted, sample, and draw the one wave below half the rate through the samples."""
         air = self._air(source, float(frequency))
         factor = AIR_RATE // sample_rate
-        measured = _without_what_aliases(air, sample_rate) if filtered else air
-        samples = measured[::factor]
-        # Every sound here begins and ends in silence, so the periodic sum of sincs is the plain one.
-        rebuilt = scipy.signal.resample(samples, len(samples) * factor)[: len(air)]
+        # Of a clip the work is kept, so that moving to another moment is quick.
+        key = (source, sample_rate, filtered)
+        back = self._kept.get(key) or _measured_and_rebuilt(air, sample_rate, filtered=filtered)
+        if source in self.clips:
+            self._kept[key] = back
         middle = len(air) // 2 if source == TONE else round(moment * AIR_RATE)
         start = min(max(_MARGIN, middle), len(air) - _SPECTRUM_LENGTH) // factor * factor
         view = slice(start, start + round(_VIEW_SECONDS * AIR_RATE))
@@ -157,21 +160,21 @@ class SamplingExplorer(Explorer):
         return Sampled(
             times=(view.start + np.arange(_SMOOTH * (view.stop - view.start)) / _SMOOTH) / AIR_RATE,
             air=_smooth(air, view),
-            rebuilt=_smooth(rebuilt, view),
+            rebuilt=_smooth(back.wave, view),
             sample_times=np.arange(len(air))[view][::factor] / AIR_RATE,
-            samples=measured[view][::factor],
+            samples=back.samples[view.start // factor : -(-view.stop // factor)],
             frequencies=np.fft.rfftfreq(_SPECTRUM_LENGTH, 1 / AIR_RATE),
             air_db=_spectrum_db(air[here]),
-            rebuilt_db=_spectrum_db(rebuilt[here]),
+            rebuilt_db=_spectrum_db(back.wave[here]),
             sample_rate=sample_rate,
             filtered=filtered,
             # Nothing in it lies above 8 kHz, so that every third sample is enough.
-            sound=rebuilt[::3].astype(np.float32),
+            sound=back.wave[::3].astype(np.float32),
             source=source,
             frequency=float(frequency) if is_tone else math.nan,
             heard=signals.alias_frequency(frequency, sample_rate=sample_rate) if is_tone else math.nan,
-            change_db=_db(np.mean(rebuilt**2)) - _db(np.mean(air**2)),
-            share_above=_share_above(air, sample_rate / 2),
+            change_db=back.change_db,
+            share_above=back.share_above,
         )
 
     def build(self, figure: Figure, result: Sampled) -> list[Artist]:
@@ -263,9 +266,8 @@ def _tone_in_the_air(frequency: float | None) -> np.ndarray:
         made = signals.sine(
             frequency, seconds=_TONE_SECONDS, sample_rate=AIR_RATE, amplitude=_AMPLITUDE, phase=np.pi / 4
         )
-    made = made.astype(np.float64)
     n_fade = round(_FADE_SECONDS * AIR_RATE)
-    fade = np.sin(np.linspace(0, np.pi / 2, n_fade)) ** 2
+    fade = (np.sin(np.linspace(0, np.pi / 2, n_fade)) ** 2).astype(np.float32)
     made[:n_fade] *= fade
     made[-n_fade:] *= fade[::-1]
     made.setflags(write=False)
@@ -294,7 +296,7 @@ def _in_the_air(clip: Clip) -> np.ndarray:
             "so that the picture can follow the controls."
         )
     samples = audio.resample(clip.samples, source_rate=clip.sample_rate, target_rate=AIR_RATE)
-    samples = samples.astype(np.float64) * (_AMPLITUDE / np.abs(samples).max())
+    samples = samples * (_AMPLITUDE / np.abs(samples).max())
     # Silence up to a length that every factor divides.
     return np.pad(samples, (0, -len(samples) % 4_800))
 
@@ -303,11 +305,29 @@ def _in_the_air(clip: Clip) -> np.ndarray:
 def _lowpass(sample_rate: int) -> np.ndarray:
     """Return the taps that pass what lies below 0.45 of a rate and stop what lies above half of it."""
     n_taps = 64 * (AIR_RATE // sample_rate) + 1
-    return filters.fir("lowpass", 0.475 * sample_rate, n_taps=n_taps, sample_rate=AIR_RATE).taps
+    return filters.fir("lowpass", 0.475 * sample_rate, n_taps=n_taps, sample_rate=AIR_RATE).taps.astype(
+        np.float32
+    )
 
 
-def _without_what_aliases(air: np.ndarray, sample_rate: int) -> np.ndarray:
-    return scipy.signal.oaconvolve(air, _lowpass(sample_rate), mode="same")
+class _Back(NamedTuple):
+    """What comes back of a sound: its samples, the wave through them at the rate of the air, two measures."""
+
+    samples: np.ndarray
+    wave: np.ndarray
+    change_db: float
+    share_above: float
+
+
+def _measured_and_rebuilt(air: np.ndarray, sample_rate: int, *, filtered: bool) -> _Back:
+    """Filter if wanted, sample, and sum the sincs."""
+    factor = AIR_RATE // sample_rate
+    measured = scipy.signal.oaconvolve(air, _lowpass(sample_rate), mode="same") if filtered else air
+    samples = measured[::factor]
+    # Every sound here begins and ends in silence, so the periodic sum of sincs is the plain one.
+    wave = scipy.signal.resample(samples, len(samples) * factor)[: len(air)]
+    change_db = float(_db(np.mean(wave**2)) - _db(np.mean(air**2)))
+    return _Back(samples, wave, change_db, _share_above(air, sample_rate / 2))
 
 
 def _spectrum_db(samples: np.ndarray) -> np.ndarray:
