@@ -405,15 +405,14 @@ def explorer(answer: type) -> None:
 
     Lesson: 03
     """
-    from asrlib.widgets.explorer import Explorer
-
+    base = _base(answer)
     expect(
-        isinstance(answer, type) and issubclass(answer, Explorer),
+        base is not None,
         "the answer is a class made from Explorer",
         hint=f"Pass the class itself, which begins with class TwoTones(Explorer); {_kind(answer)} came.",
     )
-    _expect_written(answer, Explorer)
-    controls = call(_method("controls", lambda: _bare(answer).controls()))
+    _expect_written(answer, base)
+    controls = call(_method("controls", lambda: _bare(answer, base).controls()))
     expect(
         isinstance(controls, dict) and controls,
         "controls gives a dict of name to control",
@@ -512,11 +511,17 @@ def _method(name: str, action: Callable[[], Any]) -> Callable[[], Any]:
     return tried
 
 
-def _bare(answer: type) -> Any:
-    """Give an instance on which controls can be tried before anything builds on them."""
-    from asrlib.widgets.explorer import Explorer
+def _base(answer: Any) -> type | None:
+    """Find `Explorer` among the classes that an answer is made from; checks import no widgets themselves."""
+    for each in getattr(answer, "__mro__", ()):
+        if (each.__module__, each.__qualname__) == ("asrlib.widgets.explorer", "Explorer"):
+            return each
+    return None
 
-    return answer() if answer.__init__ is not Explorer.__init__ else answer.__new__(answer)
+
+def _bare(answer: type, base: type) -> Any:
+    """Give an instance on which controls can be tried before anything builds on them."""
+    return answer() if answer.__init__ is not base.__init__ else answer.__new__(answer)
 
 
 def _kind(value: Any) -> str:

@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 from asrlib import audio, features
 from asrlib.datasets import Clip
 from asrlib.features import FeatureConfig
-from asrlib.plots.common import COLORS, prepared
+from asrlib.plots.common import COLORS, look, prepared
 from asrlib.widgets.digits import WORDS
 from asrlib.widgets.explorer import Explorer, choice, slider
 from asrlib.widgets.picture import set_limits
@@ -250,15 +250,15 @@ class MfccExplorer(Explorer):
         self._mel = prepared(figure.add_subplot(grid[1, 0], sharex=self._sound), size=self.size)
         self._mfcc = prepared(figure.add_subplot(grid[2, 0], sharex=self._sound), size=self.size)
         self._one_frame = prepared(figure.add_subplot(grid[:, 1]), size=self.size)
-        (self._wave,) = self._sound.plot([], [], color=COLORS["blue"], linewidth=0.7)
-        self._mark = self._sound.axvline(0, color=COLORS["vermillion"], linewidth=1.2)
+        (self._wave,) = self._sound.plot([], [], color=look().main, linewidth=0.7)
+        self._mark = self._sound.axvline(0, color=look().strong, linewidth=1.2)
         looks = {"origin": "lower", "aspect": "auto", "interpolation": "nearest"}
         self._mel_image = self._mel.imshow([[0, 1]], cmap="magma", **looks)
         self._mfcc_image = self._mfcc.imshow([[0, 1]], cmap="PuOr", **looks)
         (self._true,) = self._one_frame.plot(
-            [], [], color=COLORS["blue"], marker="o", markersize=3, linewidth=0.8
+            [], [], color=look().main, marker="o", markersize=3, linewidth=0.8
         )
-        (self._kept,) = self._one_frame.plot([], [], color=COLORS["vermillion"], linewidth=2)
+        (self._kept,) = self._one_frame.plot([], [], color=look().strong, linewidth=2)
 
         self._sound.set_ylabel("amplitude")
         self._mel.set(ylabel="frequency (Hz)", ylim=(0, 1))
@@ -513,8 +513,8 @@ class TimeFrequencyExplorer(Explorer):
         lines = {"color": COLORS["sky"], "linewidth": 1.2, "linestyle": (0, (4, 3))}
         self._moment = self._map.axvline(0, **lines)
         self._pitch = self._map.axhline(0, **lines)
-        (self._spectrum,) = self._side.plot([], [], color=COLORS["blue"], linewidth=1)
-        (self._course,) = self._below.plot([], [], color=COLORS["blue"], linewidth=1)
+        (self._spectrum,) = self._side.plot([], [], color=look().main, linewidth=1)
+        (self._course,) = self._below.plot([], [], color=look().main, linewidth=1)
         self._map.set_ylabel("frequency (Hz)")
         self._map.set_title("spectrogram", loc="left", fontsize=10)
         self._side.set_title("at the upright line", loc="left", fontsize=10)
