@@ -4,7 +4,17 @@ import lazy_loader
 
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
-    submodules=["controls", "digits", "explorer", "filtering", "microphone", "picture", "sampling", "spectra", "view"],
+    submodules=[
+        "controls",
+        "digits",
+        "explorer",
+        "filtering",
+        "microphone",
+        "picture",
+        "sampling",
+        "spectra",
+        "view",
+    ],
     submod_attrs={
         "digits": ["DigitExplorer"],
         "explorer": ["Explorer", "choice", "set_limits", "slider", "steps", "switch"],

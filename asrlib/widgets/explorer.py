@@ -268,7 +268,7 @@ class Explorer:
     def __offer_sound_at_rest(self) -> None:
         """Give the player the new sound when the controls have rested: a hand on a slider makes no noise."""
         loop = _running_loop()
-        if loop is None or not self.__view.player.value:
+        if loop is None or not self.__view.has_sound:
             self.__offer_sound(self.result)
         else:
             loop.call_later(_REST_SECONDS, self.__offer_sound, self.result)

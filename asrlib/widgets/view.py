@@ -57,6 +57,7 @@ class View(ipywidgets.VBox):
         self.image = ipywidgets.Image(format="png", layout=layout)
         self.answer = ipywidgets.HTML()
         self.player = ipywidgets.Audio(autoplay=False, loop=False, format="wav", layout={"display": "none"})
+        self.player.value = encode_wav(np.zeros(1))  # browsers report an error for a player of nothing
         button = ipywidgets.Button(
             description="Reset", tooltip="Put every control back", layout={"width": "70px"}
         )
@@ -80,6 +81,11 @@ class View(ipywidgets.VBox):
             "The picture shows the last values that worked."
             f"<details><summary>Where it happened</summary><pre>{where}</pre></details></div>"
         )
+
+    @property
+    def has_sound(self) -> bool:
+        """Whether the player is on the page."""
+        return self.player.layout.display != "none"
 
     def offer_sound(self, samples: np.ndarray | None) -> None:
         """Give the player a sound at 16 kHz, or hide it when there is none."""

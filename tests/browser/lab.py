@@ -10,6 +10,7 @@ Example
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import secrets
@@ -24,7 +25,7 @@ import urllib.request
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from playwright.sync_api import Browser, Locator, Page, TimeoutError, sync_playwright
+from playwright.sync_api import Browser, Error, Locator, Page, TimeoutError, sync_playwright
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 SCREENSHOTS = Path(__file__).resolve().parent / "screenshots"
@@ -141,6 +142,7 @@ class Lab:
         self.token = secrets.token_hex(16)
         self.port = _free_port()
         self.browsers: dict[tuple[str, ...], Browser] = {}  # by the options they were started with
+        self.lesson: Lesson | None = None
 
     def __enter__(self) -> Lab:
         self.chromium = find_chromium()  # before the server starts: the commonest reason to stop
@@ -168,7 +170,12 @@ class Lab:
         host: str = "127.0.0.1",
         viewport: tuple[int, int] = (1280, 1000),
     ) -> Lesson:
-        """Copy `notebook` into the server's folder and open it as a newcomer would, its kernel idle."""
+        """Copy `notebook` into the server's folder and open it as a newcomer would, its kernel idle.
+
+        One lesson at a time: the one before it is closed, so that its kernel takes no memory.
+        """
+        if self.lesson:
+            self.lesson.close()
         source = Path(notebook)
         source = source if source.is_absolute() else REPOSITORY / source
         shutil.copy(source, self.work / source.name)
@@ -177,7 +184,7 @@ class Lab:
         )
         page = context.new_page()
         page.set_default_timeout(30_000)
-        lesson = Lesson(page, log_file=self.log_file)
+        self.lesson = lesson = Lesson(page, log_file=self.log_file)
         page.goto(
             f"http://{host}:{self.port}/lab/tree/{source.name}?token={self.token}&reset", timeout=120_000
         )
@@ -277,8 +284,9 @@ class Lesson:
         page.on("pageerror", lambda error: self.console.append(("pageerror", str(error))))
 
     def close(self) -> None:
-        """Shut the kernel down and close the page, so that the next lesson has the machine to itself."""
-        self.page.evaluate("() => window.jupyterapp.shell.currentWidget.sessionContext.shutdown()")
+        """Shut the kernel down and close the page."""
+        with contextlib.suppress(Error):  # of a page that never came so far
+            self.page.evaluate("() => window.jupyterapp.shell.currentWidget.sessionContext.shutdown()")
         self.page.context.close()
 
     def wait_until_idle(self, *, seconds: float = 120) -> None:

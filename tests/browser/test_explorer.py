@@ -68,8 +68,7 @@ def lesson(lab, tmp_path_factory):
     lesson = lab.open(file)
     lesson.run_all()
     assert lesson.errors() == []
-    yield lesson
-    lesson.close()
+    return lesson
 
 
 @pytest.fixture
