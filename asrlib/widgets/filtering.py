@@ -39,6 +39,7 @@ _IMPULSE_SECONDS = 0.030
 _N_POINTS = 2048
 _LEAST_GAIN_DB = -80.0
 _SHOWN_DB = 70.0
+_N_COLORS = 28  # one for each 2.5 dB
 _QUIET_BAR = "#8c8c8c"
 
 _NOISE_SECONDS = 4.0
@@ -120,7 +121,7 @@ class FilterExplorer(Explorer):
     Lesson: 02
     """
 
-    size = (9.0, 5.0)
+    size = (8.4, 4.4)
 
     def __init__(
         self, sounds: dict[str, np.ndarray] | Iterable[Clip], *, recognizer: Recognizer | None = None
@@ -309,7 +310,7 @@ class DenoiseExplorer(Explorer):
     Lesson: 02
     """
 
-    size = (9.0, 4.6)
+    size = (8.4, 4.2)
 
     def __init__(
         self, recognizer: Recognizer, clips: Iterable[Clip], *, babble: Iterable[np.ndarray]
@@ -449,7 +450,8 @@ def _prepare_picture(axes: Axes, sound: np.ndarray) -> None:
 def _move_picture(axes: Axes, sound: np.ndarray, *, loudest: float) -> None:
     picture, image = plots.spectrogram_db(sound), axes.images[0]
     # Colours, not numbers: Matplotlib would resample the numbers first, and then colour many more of them.
-    shares = (picture.T - (loudest - _SHOWN_DB)) / _SHOWN_DB
+    # And few of them, since a picture of noise is hard to compress.
+    shares = np.round((picture.T - (loudest - _SHOWN_DB)) * (_N_COLORS / _SHOWN_DB)) / _N_COLORS
     image.set_data(image.cmap(np.clip(shares, 0, 1), bytes=True))
     seconds, step = len(sound) / audio.SAMPLE_RATE, 0.008
     image.set_extent((-step / 2, (len(picture) - 0.5) * step, 0, audio.SAMPLE_RATE / 2000))
@@ -463,7 +465,8 @@ def _prepare_bars(axes: Axes, labels: Sequence[str]) -> None:
     for artist in (*axes.patches, *axes.texts):
         artist.remove()
     axes.vlines(range(len(labels)), 0, 1, linewidths=13)
-    axes.text(0, 1, "", ha="center", va="bottom", fontweight="bold")
+    ink = axes.yaxis.label.get_color()
+    axes.text(0, 1, "", ha="center", va="bottom", fontweight="bold", color=ink)
     axes.set_autoscale_on(False)
 
 
