@@ -5,7 +5,7 @@
 
 What is measured: the milliseconds from the change of a control's value in the page to the moment when the
 browser has decoded the new picture. The page's own clock takes both times, so that neither the key's way into
-the browser nor this script is counted. The first is when the slider's handle shows the new value (a list or a
+the browser nor this script is counted. The first is when the slider's handle takes its new place (a list or a
 switch: when it reports its input). The second is when `decode()` of the image succeeds that was then put into
 the page or given a new source; it is on the screen with the next refresh, at most one frame later. In between
 lie the message to the kernel, the computation, the drawing, the PNG, the message back.

@@ -74,8 +74,8 @@ cell => {
     }, true);
     new MutationObserver(mutations => {
         for (const {type, target, attributeName, addedNodes, oldValue} of mutations) {
-            if (attributeName === 'aria-valuenow') {
-                if (oldValue !== target.getAttribute('aria-valuenow')) changed();
+            if (attributeName === 'style') {  // the handle's place; its aria-valuenow is rounded to a tenth
+                if (target.matches('.noUi-origin') && oldValue !== target.getAttribute('style')) changed();
             } else if (attributeName === 'src') appeared(target);
             for (const node of addedNodes) {
                 if (node.matches?.('img')) appeared(node);
@@ -83,7 +83,7 @@ cell => {
             }
         }
     }).observe(cell, {subtree: true, childList: true, attributes: true, attributeOldValue: true,
-                      attributeFilter: ['src', 'aria-valuenow']});
+                      attributeFilter: ['src', 'style']});
 }
 """
 
