@@ -9,7 +9,7 @@ from asrlib import audio, datasets
 from asrlib.augment import Augmentation
 from asrlib.errors import AudioError
 from asrlib.features import FeatureConfig
-from asrlib.models import CrnnConfig
+from asrlib.models import CrnnConfig, crnn, get_weights
 from asrlib.recognizer import Recognizer
 from asrlib.training import TrainingConfig, _Batches, _checked_sets, train
 
@@ -114,6 +114,26 @@ def test_same_seed_gives_the_same_weights_and_one_bar_counts_every_batch(sets, r
     assert "loss" in shown
     assert "accuracy" in shown
     assert "validation" in shown
+
+
+def test_training_can_end_with_the_mean_of_many_weights(sets):
+    last = replace(QUICK, epochs=2, keep_best=False)
+
+    def trained(share):
+        config = replace(last, weight_average=share)
+        return train(sets[0], validation=sets[1], config=config, progress=False)
+
+    plain, nearly_plain, averaged = trained(0.0), trained(1e-6), trained(0.9)
+    for name, weights in plain.recognizer.weights.items():
+        np.testing.assert_allclose(nearly_plain.recognizer.weights[name], weights, rtol=1e-4, atol=1e-5)
+    # The mean lags behind the last weights, on the way from the first ones.
+    kernels = [name for name in plain.recognizer.weights if "kernel" in name]
+    start = crnn(TINY, input_shape=(50, 40), n_classes=2, seed=QUICK.seed)
+    first = get_weights(start, config=TINY)
+    way = sum(np.square(plain.recognizer.weights[name] - first[name]).sum() for name in kernels)
+    short = sum(np.square(averaged.recognizer.weights[name] - first[name]).sum() for name in kernels)
+    assert 0 < short < way
+    test_validation_accuracy_is_the_recognisers(averaged, sets)
 
 
 def test_hooks_are_used_and_repeat_themselves(sets):
@@ -287,6 +307,9 @@ def test_unusable_sets_are_refused(sets, tmp_path):
         {"model": None},
         {"final_learning_rate": 1.5},
         {"final_learning_rate": -0.1},
+        {"weight_average": 1.0, "keep_best": False},
+        {"weight_average": -0.1, "keep_best": False},
+        {"weight_average": 0.9, "keep_best": True},
         {"augmentation": {}},
     ],
     ids=str,
