@@ -34,12 +34,13 @@ CHROMIUM = $(shell for each in $(BROWSERS); do command -v $$each && break; done)
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help environment lab test test-unit test-notebooks test-browser train doctor lint lock data clean
+.PHONY: help environment lab test test-unit test-notebooks test-browser bench train doctor lint lock data clean
 
 help:
 	@echo 'make lab           open lesson 0 in JupyterLab   (make lab ARGS=--no-browser prints the address)'
 	@echo 'make test          unit tests, the examples in the documentation, every lesson from top to bottom'
 	@echo 'make test-browser  the lessons in a real JupyterLab, in Chromium'
+	@echo 'make bench         measure speed: features against other libraries, sliders in Chromium, the recogniser'
 	@echo 'make train         train the shipped recogniser again, from the bundled recordings'
 	@echo 'make doctor        check this machine and say what to do about each trouble'
 	@echo 'make lint          check the style of the code'
@@ -78,6 +79,12 @@ test-browser: environment
 	  exit 1; \
 	fi
 	@CHROMIUM="$(CHROMIUM)" $(PYTEST) tests/browser $(ARGS)
+
+# One after another: what runs beside a measurement is measured with it. About ten minutes on two cores.
+bench: environment
+	@$(QUIET) $(RUN) benchmarks/features.py
+	@CHROMIUM="$(CHROMIUM)" $(QUIET) $(RUN) benchmarks/latency.py
+	@$(QUIET) $(RUN) benchmarks/speed.py
 
 # The command that made asrlib/assets/digits.asr. One thread, because sums in another order give other weights.
 ONE_THREAD := TF_NUM_INTRAOP_THREADS=1 TF_NUM_INTEROP_THREADS=1 OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1

@@ -261,7 +261,7 @@ class MfccExplorer(Explorer):
         (self._kept,) = self._one_frame.plot([], [], color=look().strong, linewidth=2)
 
         self._sound.set_ylabel("amplitude")
-        self._mel.set(ylabel="frequency (Hz)", ylim=(0, 1))
+        self._mel.set(ylabel="frequency (Hz)", ylim=(0, 1), facecolor="black")
         self._mel.set_yticks([_height(hz) for hz in _TICK_HZ], [f"{hz}" for hz in _TICK_HZ])
         self._mfcc.set(ylabel="coefficient", xlabel="time (s)", ylim=(-0.5, _MOST_COEFFICIENTS - 0.5))
         self._mfcc.set_yticks([0, 5, 10, 15, 20, 25])
@@ -291,7 +291,6 @@ class MfccExplorer(Explorer):
 
     def draw(self, result: Cepstra) -> None:
         """Move the curves and the pictures."""
-        seconds = len(result.samples) / RATE
         times, half_hop = result.config.times(len(result.log_mel)), result.config.hop_seconds / 2
         peak = max(float(np.abs(result.samples).max()), 1e-3)
         # The scale moves in few steps: every new one lets all ticks be drawn anew.
@@ -318,7 +317,9 @@ class MfccExplorer(Explorer):
         self._true.set_data(places, to_db * result.log_mel[result.loudest])
         self._kept.set_data(places, to_db * result.kept[result.loudest])
         self._mark.set_xdata([times[result.loudest]] * 2)
-        set_limits(self._sound, x=(0, seconds))
+        # The same time axis for every clip: a new one lets three axes be drawn anew, which a hand would feel.
+        longest = max(len(samples) for samples in self.clips.values()) / RATE
+        set_limits(self._sound, x=(0, math.ceil(10 * longest) / 10))
 
     def describe(self, result: Cepstra) -> str:
         """Say how many numbers there are, and how well the coefficients keep the bands."""
