@@ -17,7 +17,7 @@ import os
 import sys
 import tempfile
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -34,6 +34,7 @@ __all__ = [
     "crnn",
     "get_weights",
     "import_keras",
+    "member_names",
     "set_weights",
     "weight_shapes",
 ]
@@ -80,6 +81,9 @@ class CrnnConfig:
         Share of the head's outputs silenced during training, from 0 up to (not including) 1.
     projection_dropout : float
         Share of the recurrent layer's inputs silenced during training.
+    members : int
+        How many networks of these sizes answer together. Each has weights of its own and is trained alone;
+        the mean of their scores decides. Where one of them errs, another often does not.
 
     Raises
     ------
@@ -105,6 +109,7 @@ class CrnnConfig:
     head: str = "attention"
     dropout: float = 0.3
     projection_dropout: float = 0.0
+    members: int = 1
 
     def __post_init__(self) -> None:
         # Lists (as JSON gives them) become tuples, so that equal configurations compare and hash as equal.
@@ -123,6 +128,7 @@ class CrnnConfig:
             )
         _integers("projection", (self.projection,), minimum=0)
         _integers("gru_units", (self.gru_units,))
+        _integers("members", (self.members,))
         if not isinstance(self.bidirectional, bool):
             raise ValueError(f"bidirectional must be True or False, got {self.bidirectional!r}.")
         if self.head not in HEADS:
@@ -131,6 +137,11 @@ class CrnnConfig:
             share = getattr(self, name)
             if isinstance(share, bool) or not isinstance(share, (int, float)) or not 0 <= share < 1:
                 raise ValueError(f"{name} is a share from 0 up to (not including) 1, got {share!r}.")
+
+    @property
+    def one_member(self) -> CrnnConfig:
+        """The same sizes for a network that answers alone."""
+        return replace(self, members=1)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the configuration as plain values that JSON can hold."""
@@ -179,6 +190,11 @@ def weight_shapes(
     """
     n_frames, n_features = _integers("input_shape", input_shape, length=2)
     (n_classes,) = _integers("n_classes", (n_classes,), minimum=2)
+    if config.members > 1:
+        one = weight_shapes(config.one_member, input_shape=input_shape, n_classes=n_classes)
+        return {
+            f"{member}/{name}": shape for member in member_names(config) for name, shape in one.items()
+        }
     shapes: dict[str, tuple[int, ...]] = {}
     channels = 1
     for number, (outputs, (pool_time, pool_frequency)) in enumerate(
@@ -214,6 +230,19 @@ def weight_shapes(
     shapes["logits/kernel"] = (width, n_classes)
     shapes["logits/bias"] = (n_classes,)
     return shapes
+
+
+def member_names(config: CrnnConfig) -> tuple[str, ...]:
+    """Name the networks that answer together, as their weights and their Keras models are named.
+
+    Examples
+    --------
+    >>> member_names(CrnnConfig(members=2))
+    ('member1', 'member2')
+
+    Lesson: 04
+    """
+    return tuple(f"member{number}" for number in range(1, config.members + 1))
 
 
 def count_parameters(
@@ -286,7 +315,8 @@ def crnn(
     ----------
     K. Cho et al., "Learning Phrase Representations using RNN Encoder-Decoder for Statistical Machine
     Translation", EMNLP 2014 (the gated recurrent unit). S. Ioffe, C. Szegedy, "Batch Normalization", ICML
-    2015.
+    2015. L. K. Hansen, P. Salamon, "Neural network ensembles", IEEE Transactions on Pattern Analysis and
+    Machine Intelligence 12 (10), 1990 (several members).
 
     Lesson: 04
     """
@@ -295,6 +325,8 @@ def crnn(
 
     config = CrnnConfig() if config is None else config
     weight_shapes(config, input_shape=input_shape, n_classes=n_classes)  # refuses what cannot be built
+    if config.members > 1:
+        return _committee(config, input_shape=input_shape, n_classes=n_classes, seed=seed, unroll=unroll)
     seeds = iter(np.random.SeedSequence(seed).generate_state(4 * len(config.conv_channels) + 16).tolist())
 
     def glorot() -> keras.Initializer:
@@ -357,6 +389,19 @@ def crnn(
         x = layers.Dropout(config.dropout, seed=next(seeds), name="dropout")(x)
     logits = layers.Dense(n_classes, kernel_initializer=glorot(), name="logits")(x)
     return keras.Model(inputs, layers.Softmax(name="probabilities")(logits), name="crnn")
+
+
+def _committee(config: CrnnConfig, *, seed: int | None, **shape: Any) -> keras.Model:
+    """Build one model of several members side by side, whose scores are averaged."""
+    keras = import_keras()
+    inputs = keras.Input(shape["input_shape"], name="features")
+    scores = []
+    for number, name in enumerate(member_names(config)):
+        member = crnn(config.one_member, seed=None if seed is None else seed + number, **shape)
+        alone = keras.Model(member.input, member.get_layer("logits").output, name=name)
+        scores.append(alone(inputs))
+    logits = keras.layers.Average(name="logits")(scores)
+    return keras.Model(inputs, keras.layers.Softmax(name="probabilities")(logits), name="crnn")
 
 
 def import_keras() -> ModuleType:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-from asrlib.models import BATCH_NORM_EPSILON, CrnnConfig, check_weights, weight_shapes
+from asrlib.models import BATCH_NORM_EPSILON, CrnnConfig, check_weights, member_names, weight_shapes
 
 __all__ = [
     "Network",
@@ -311,9 +311,16 @@ class Network:
     ) -> None:
         self.config = config if isinstance(config, CrnnConfig) else CrnnConfig.from_dict(config)
         self.input_shape = tuple(input_shape)
-        n_classes = len(np.ravel(weights["logits/bias"])) if "logits/bias" in weights else 2
-        check_weights(weights, weight_shapes(self.config, input_shape=self.input_shape, n_classes=n_classes))
+        names = member_names(self.config)
+        last = "logits/bias" if len(names) == 1 else f"{names[0]}/logits/bias"
+        self.n_classes = len(np.ravel(weights[last])) if last in weights else 2
+        shapes = weight_shapes(self.config, input_shape=self.input_shape, n_classes=self.n_classes)
+        check_weights(weights, shapes)
         self.weights = {name: np.asarray(array, dtype=np.float32) for name, array in weights.items()}
+        self.members: dict[str, Network] = {}
+        if len(names) > 1:
+            self.members = {name: self._member(name) for name in names}
+            return
         self._norms = [
             batch_norm(*self._layer(f"norm{number}", "gamma", "beta", "moving_mean", "moving_variance"))
             for number in range(1, len(self.config.conv_channels) + 1)
@@ -351,8 +358,11 @@ class Network:
         dict of str to array
             "conv1", "conv2", … (batch, time, frequency, channels); "projection" and "gru" (batch, time,
             units); "attention" (batch, time), if the head is one; "summary" (batch, units); "logits" and
-            "probabilities" (batch, n_classes).
+            "probabilities" (batch, n_classes). Where several members answer together, the layers of each
+            come first, under names such as "member1/conv1".
         """
+        if self.members:
+            return self._trace_members(features)
         config, layers = self.config, {}
         x = self._checked(features)[..., None]  # (batch, time, frequency, 1 channel)
 
@@ -382,6 +392,24 @@ class Network:
         layers["summary"] = x
 
         layers["logits"] = dense(x, *self._layer("logits", "kernel", "bias"))
+        layers["probabilities"] = softmax(layers["logits"])
+        return layers
+
+    def _member(self, member: str) -> Network:
+        own = {
+            name.removeprefix(f"{member}/"): array
+            for name, array in self.weights.items()
+            if name.startswith(f"{member}/")
+        }
+        return Network(self.config.one_member, own, input_shape=self.input_shape)
+
+    def _trace_members(self, features: Array) -> dict[str, Array]:
+        layers, scores = {}, []
+        for name, member in self.members.items():
+            own = member.trace(features)
+            scores.append(own["logits"])
+            layers |= {f"{name}/{layer}": values for layer, values in own.items()}
+        layers["logits"] = np.mean(scores, axis=0, dtype=np.float32)
         layers["probabilities"] = softmax(layers["logits"])
         return layers
 

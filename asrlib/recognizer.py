@@ -337,12 +337,10 @@ class Recognizer:
             raise ValueError(f"n_frames must be from 1 to {_MOST_FRAMES}, got {n_frames!r}.")
         self.features, self.model, self.n_frames = features, model, n_frames
         self.labels = _checked_labels(labels)
-        shapes = weight_shapes(model, input_shape=self.input_shape, n_classes=len(self.labels))
         self.network = Network(model, weights, input_shape=self.input_shape)
-        if self.network.weights["logits/bias"].shape != shapes["logits/bias"]:
+        if self.network.n_classes != len(self.labels):
             raise ValueError(
-                f"The network has {len(self.network.weights['logits/bias'])} outputs for "
-                f"{len(self.labels)} labels."
+                f"The network has {self.network.n_classes} outputs for {len(self.labels)} labels."
             )
 
     @property

@@ -14,7 +14,7 @@ import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,7 +23,7 @@ from asrlib.augment import Augmentation, mask_features, warp_frequency
 from asrlib.augment import augment as disturb
 from asrlib.errors import AudioError
 from asrlib.features import FeatureConfig
-from asrlib.models import CrnnConfig, crnn, import_keras
+from asrlib.models import CrnnConfig, crnn, import_keras, member_names
 from asrlib.recognizer import Recognizer, fit_window, prepare
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ class TrainingConfig:
     features : FeatureConfig
         How recordings become features.
     model : CrnnConfig
-        Sizes of the network.
+        Sizes of the network. Several members are trained one after the other, each with the next seed.
     seed : int
         Fixes everything random: the same seed on the same machine gives the same weights.
 
@@ -213,7 +213,7 @@ class TrainingResult:
     seconds : float
         Wall time, from reading the recordings to the end.
     epoch : int
-        The epoch (from 1) whose weights the recogniser has.
+        The epoch (from 1) whose weights the recogniser has; of several members, the last.
     """
 
     recognizer: Recognizer
@@ -288,7 +288,27 @@ def train(
     began = time.perf_counter()
     config = TrainingConfig() if config is None else config
     labels = _checked_sets(train_set, validation, config=config, allow_shared_speakers=allow_shared_speakers)
+    hooks = {"augment": augment, "augment_samples": augment_samples}
+    with _progress_bar(config, train_set, shown=progress) as bar:
+        trained = [
+            _train_one(train_set, validation, labels, config=alone, bar=bar, **hooks)
+            for alone in _alone(config)
+        ]
+    result = trained[0] if len(trained) == 1 else _together(trained, validation, labels, config=config)
+    return replace(result, seconds=time.perf_counter() - began)
 
+
+def _train_one(
+    train_set: SpeechDataset,
+    validation: SpeechDataset | None,
+    labels: tuple[str, ...],
+    *,
+    config: TrainingConfig,
+    bar: Any,
+    augment: AugmentBatch | None,
+    augment_samples: AugmentSamples | None,
+) -> TrainingResult:
+    """Train one network; its seconds are counted by the caller."""
     keras = import_keras()
     batches = _Batches(train_set, labels, config=config, augment=augment, augment_samples=augment_samples)
     unseen = None if validation is None else _whole(validation, labels, config=config)
@@ -308,17 +328,16 @@ def train(
     )
     best = _keep_best(scores, enabled=config.keep_best and validation is not None)
     try:
-        with _progress_bar(config.epochs * batches.per_epoch, shown=progress) as bar:
-            history = scores.fit(
-                batches.stream(),
-                steps_per_epoch=batches.per_epoch,
-                epochs=config.epochs,
-                validation_data=unseen,
-                validation_batch_size=256,
-                callbacks=[best, _report(bar, epochs=config.epochs)],
-                shuffle=False,  # the stream is shuffled already
-                verbose=0,
-            ).history
+        history = scores.fit(
+            batches.stream(),
+            steps_per_epoch=batches.per_epoch,
+            epochs=config.epochs,
+            validation_data=unseen,
+            validation_batch_size=256,
+            callbacks=[best, _report(bar, epochs=config.epochs)],
+            shuffle=False,  # the stream is shuffled already
+            verbose=0,
+        ).history
     except Exception as error:
         # An error in the thread that makes batches arrives wrapped in TensorFlow's; show what happened.
         raise batches.error or error from None
@@ -331,7 +350,47 @@ def train(
         history["val_loss"][-1], history["val_accuracy"][-1] = loss, accuracy
     recognizer = Recognizer.from_keras(model, config=config.model, features=config.features, labels=labels)
     history = {name: [float(value) for value in values] for name, values in history.items()}
-    return TrainingResult(recognizer, history, time.perf_counter() - began, epoch)
+    return TrainingResult(recognizer, history, 0.0, epoch)
+
+
+def _alone(config: TrainingConfig) -> list[TrainingConfig]:
+    """Give each member's training a seed of its own, so that they do not all err alike."""
+    one = config.model.one_member
+    return [replace(config, model=one, seed=config.seed + number) for number in range(config.model.members)]
+
+
+def _together(
+    trained: Sequence[TrainingResult],
+    validation: SpeechDataset | None,
+    labels: tuple[str, ...],
+    *,
+    config: TrainingConfig,
+) -> TrainingResult:
+    """Join members into one recogniser; its history is their mean, its last validation numbers its own."""
+    members = dict(zip(member_names(config.model), trained, strict=True))
+    weights = {
+        f"{member}/{name}": array
+        for member, result in members.items()
+        for name, array in result.recognizer.weights.items()
+    }
+    recognizer = Recognizer(
+        features=config.features,
+        model=config.model,
+        weights=weights,
+        labels=labels,
+        n_frames=config.n_frames,
+    )
+    history = {
+        name: np.mean([result.history[name] for result in trained], axis=0).tolist()
+        for name in trained[0].history
+    }
+    if validation is not None:
+        probabilities, targets = recognizer.predict(validation.arrays()), _one_hot(validation, labels)
+        right = probabilities.argmax(axis=1) == targets.argmax(axis=1)
+        smooth = (1 - config.label_smoothing) * targets + config.label_smoothing / len(labels)
+        history["val_accuracy"][-1] = float(right.mean())
+        history["val_loss"][-1] = float(-(smooth * np.log(probabilities + 1e-7)).sum(axis=1).mean())
+    return TrainingResult(recognizer, history, 0.0, config.epochs)
 
 
 # -- what comes in ---------------------------------------------------------------------------------------
@@ -524,9 +583,10 @@ def _optimizer(config: TrainingConfig, *, steps_per_epoch: int) -> keras.Optimiz
     return optimizer
 
 
-def _progress_bar(steps: int, *, shown: bool) -> Any:
+def _progress_bar(config: TrainingConfig, train_set: SpeechDataset, *, shown: bool) -> Any:
     from tqdm.auto import tqdm
 
+    steps = config.model.members * config.epochs * math.ceil(len(train_set) / config.batch_size)
     return tqdm(total=steps, desc="training", unit="batch", disable=not shown)
 
 

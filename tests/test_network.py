@@ -37,6 +37,8 @@ OPTIONS = [
     {"conv_channels": (3,), "pools": ((1, 1),)},
     {"conv_channels": (3, 4, 5), "pools": ((1, 2), (2, 1), (3, 2))},
     {"dropout": 0.0, "projection_dropout": 0.5},
+    {"members": 2, "head": "max"},
+    {"members": 3, "head": "attention", "bidirectional": False},
 ]
 
 
@@ -81,6 +83,20 @@ def test_default_network_equals_keras_and_its_layers_are_traced():
         "logits",
         "probabilities",
     ]
+
+
+def test_members_answer_with_the_mean_of_their_scores():
+    config = CrnnConfig(conv_channels=(2,), pools=((4, 4),), gru_units=3, members=2)
+    shape = {"input_shape": (20, 8), "n_classes": 4}
+    weights = random_weights(weight_shapes(config, **shape), np.random.default_rng(5))
+    features = np.random.default_rng(0).normal(size=(3, 20, 8)).astype(np.float32)
+    trace = Network(config, weights, input_shape=(20, 8)).trace(features)
+    scores = []
+    for member in ("member1/", "member2/"):
+        own = {name.removeprefix(member): array for name, array in weights.items() if name.startswith(member)}
+        scores.append(Network(config.one_member, own, input_shape=(20, 8)).trace(features)["logits"])
+    np.testing.assert_allclose(trace["logits"], np.mean(scores, axis=0), atol=1e-6)
+    np.testing.assert_array_equal(trace["member2/logits"], scores[1])
 
 
 def test_seed_fixes_the_initial_weights_and_leaves_global_random_states_alone():

@@ -136,6 +136,27 @@ def test_training_can_end_with_the_mean_of_many_weights(sets):
     test_validation_accuracy_is_the_recognisers(averaged, sets)
 
 
+def test_members_are_trained_alone_and_answer_together(sets, capsys):
+    config = replace(QUICK, epochs=2, model=replace(TINY, members=2), seed=4)
+    together = train(sets[0], validation=sets[1], config=config)
+    assert "12/12" in capsys.readouterr().err  # 2 members, 2 epochs, 3 batches
+    alone = [
+        train(sets[0], validation=sets[1], config=replace(config, model=TINY, seed=seed), progress=False)
+        for seed in (4, 5)
+    ]
+    for name, array in together.recognizer.weights.items():
+        member, name = name.split("/", 1)
+        np.testing.assert_array_equal(array, alone[int(member[-1]) - 1].recognizer.weights[name])
+    clips = sets[1].arrays()
+    scores = np.mean([np.log(result.recognizer.predict(clips)) for result in alone], axis=0)
+    expected = np.exp(scores) / np.exp(scores).sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(together.recognizer.predict(clips), expected, atol=1e-5)
+    test_validation_accuracy_is_the_recognisers(together, sets)
+    targets = np.where((sets[1].labels == "rise")[:, None], [0.05, 0.95], [0.95, 0.05])  # smoothed by a tenth
+    loss = -(targets * np.log(expected)).sum(axis=1).mean()
+    assert together.history["val_loss"][-1] == pytest.approx(loss, rel=1e-4)
+
+
 def test_hooks_are_used_and_repeat_themselves(sets):
     def scale(features, rng):
         assert features.shape[1:] == (50, 40)
