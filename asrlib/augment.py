@@ -381,7 +381,7 @@ class Augmentation:
     Examples
     --------
     >>> Augmentation(noise_share=0.5).snr_db
-    (0.0, 30.0)
+    (3.0, 30.0)
     >>> Augmentation.none().mask_bands
     0
     """
@@ -395,10 +395,10 @@ class Augmentation:
     band_limit_hz: tuple[float, float] = (3_000.0, 3_900.0)
     tilt_db_per_octave: float = 3.0
     noise_share: float = 0.7
-    snr_db: tuple[float, float] = (0.0, 30.0)
+    snr_db: tuple[float, float] = (3.0, 30.0)
     warp: tuple[float, float] = (0.78, 1.22)
     mask_frames: int = 12
-    mask_bands: int = 14
+    mask_bands: int = 3
 
     def __post_init__(self) -> None:
         for field in fields(self):

@@ -120,7 +120,9 @@ class TrainingConfig:
     weight_average: float = 0.0
     n_frames: int = 100
     features: FeatureConfig = field(
-        default_factory=lambda: FeatureConfig(f_max=4000.0, normalization="mean", top_db=40.0)
+        # Twenty wide bands: forty narrow ones show the pitch of a voice too, and did two points worse on
+        # real people.
+        default_factory=lambda: FeatureConfig(n_mels=20, f_max=4000.0, normalization="mean", top_db=40.0)
     )
     model: CrnnConfig = field(default_factory=lambda: CrnnConfig(head="max"))
     seed: int = 0
@@ -186,13 +188,16 @@ class TrainingConfig:
 RECIPES: Mapping[str, TrainingConfig] = {
     "quick": TrainingConfig(),
     "shipped": TrainingConfig(
-        epochs=40,
+        epochs=30,
         batch_size=64,
         learning_rate=3e-3,
         weight_decay=0.0,
         label_smoothing=0.05,
-        variants=8,
-        seed=1,
+        variants=6,
+        keep_best=False,
+        weight_average=0.99,
+        model=CrnnConfig(head="max", members=2),
+        seed=4,
     ),
 }
 """Named ways to train: "quick" takes about two minutes on two cores, "shipped" made ``assets/digits.asr``."""

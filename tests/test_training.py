@@ -128,7 +128,7 @@ def test_training_can_end_with_the_mean_of_many_weights(sets):
         np.testing.assert_allclose(nearly_plain.recognizer.weights[name], weights, rtol=1e-4, atol=1e-5)
     # The mean lags behind the last weights, on the way from the first ones.
     kernels = [name for name in plain.recognizer.weights if "kernel" in name]
-    start = crnn(TINY, input_shape=(50, 40), n_classes=2, seed=QUICK.seed)
+    start = crnn(TINY, input_shape=(50, QUICK.features.n_coefficients), n_classes=2, seed=QUICK.seed)
     first = get_weights(start, config=TINY)
     way = sum(np.square(plain.recognizer.weights[name] - first[name]).sum() for name in kernels)
     short = sum(np.square(averaged.recognizer.weights[name] - first[name]).sum() for name in kernels)
@@ -159,7 +159,7 @@ def test_members_are_trained_alone_and_answer_together(sets, capsys):
 
 def test_hooks_are_used_and_repeat_themselves(sets):
     def scale(features, rng):
-        assert features.shape[1:] == (50, 40)
+        assert features.shape[1:] == (50, QUICK.features.n_coefficients)
         return features * rng.uniform(0.9, 1.1)
 
     def fade(samples, rng):
