@@ -151,8 +151,9 @@ class SpeechDataset:
 
     Examples
     --------
-    >>> numbers = digits()  # doctest: +SKIP
-    >>> numbers.where(label="7", split="train")[0].play()  # doctest: +SKIP
+    >>> numbers = digits()
+    >>> numbers.where(label="7", split="train")[0].label
+    '7'
 
     Lesson: 00
     """
@@ -305,7 +306,8 @@ class SpeechDataset:
 
         Examples
         --------
-        >>> digits().where(split="test", label=["3", "8"], seconds=lambda s: s < 0.5)  # doctest: +SKIP
+        >>> digits().where(split="test", label=["3", "8"], seconds=lambda s: s < 0.5)
+        SpeechDataset(digits: 28 clips, 10 speakers, 2 labels, 0.2 min; test 28)
 
         Lesson: 00
         """
@@ -472,8 +474,8 @@ def assert_speaker_disjoint(a: SpeechDataset, b: SpeechDataset) -> None:
 
     Examples
     --------
-    >>> train, test = digits("train"), digits("test")  # doctest: +SKIP
-    >>> assert_speaker_disjoint(train, test)  # doctest: +SKIP
+    >>> train, test = digits("train"), digits("test")
+    >>> assert_speaker_disjoint(train, test)
 
     Lesson: 07
     """
@@ -603,8 +605,8 @@ def digits(
 
     Examples
     --------
-    >>> test = digits("test")  # doctest: +SKIP
-    >>> test[0].label  # doctest: +SKIP
+    >>> test = digits("test")
+    >>> test[0].label
     '0'
 
     Lesson: 00
@@ -634,8 +636,8 @@ def strings(
 
     Examples
     --------
-    >>> strings("train")[0].label.split()  # doctest: +SKIP
-    ['4', '0', '7']
+    >>> strings("train")[0].label.split()
+    ['0', '1', '6', '4']
 
     Lesson: 08
     """
@@ -664,7 +666,8 @@ def words(
 
     Examples
     --------
-    >>> words().where(label="yes")[0].play()  # doctest: +SKIP
+    >>> words().where(label="yes")
+    SpeechDataset(words: 40 clips, 40 speakers, 1 label, 0.4 min; train 24, validation 6, test 10)
 
     Lesson: 10
     """
@@ -691,7 +694,7 @@ def listen(*, check_files: bool = False) -> SpeechDataset:
 
     Examples
     --------
-    >>> listen()[0].sample_rate  # doctest: +SKIP
+    >>> listen()[0].sample_rate
     24000
 
     Lesson: 01
@@ -948,7 +951,9 @@ def verify(folder: str | os.PathLike[str] | None = None, *, part: str | None = N
 
     Examples
     --------
-    >>> print(verify())  # doctest: +SKIP
+    >>> found = verify()
+    >>> print(str(found).split(": ")[-1])
+    4526 files checked, all as listed
 
     Lesson: 00
     """
