@@ -190,8 +190,8 @@ class MfccExplorer(Explorer):
     >>> from asrlib.widgets.digits import some_clips
     >>> mfcc = MfccExplorer(some_clips(datasets.digits("test"), n_speakers=1))
     >>> mfcc.still(window=25, coefficients=5)
-    81 frames of 40 bands, 5 coefficients kept of each: 12800 samples have become 405 numbers. They miss the bands
-    by 5.1 dB.
+    81 frames of 40 bands, 5 coefficients kept of each: 12800 samples have become 405 numbers. They miss the
+    bands by 5.1 dB.
 
     Lesson: 03
     """
