@@ -116,6 +116,8 @@ class DigitExplorer(Explorer):
     Lesson: 00
     """
 
+    dpi = 90  # fewer points are drawn, packed and sent sooner
+
     def __init__(self, recognizer: Recognizer, clips: Iterable[Clip]) -> None:
         self.recognizer = recognizer
         self.clips = {f"{_word(clip.label)} · {clip.speaker}": (clip.samples, clip.label) for clip in clips}

@@ -122,6 +122,7 @@ class FilterExplorer(Explorer):
     """
 
     size = (8.4, 4.4)
+    dpi = 88  # two pictures of noise take long to pack and unpack: fewer points keep the hand ahead
 
     def __init__(
         self, sounds: dict[str, np.ndarray] | Iterable[Clip], *, recognizer: Recognizer | None = None
@@ -221,9 +222,9 @@ class FilterExplorer(Explorer):
         response = result.impulse_response
         largest = float(np.abs(response).max()) or 1.0
         self._impulse.lines[0].set_data(1000 * np.arange(len(response)) / 16_000, response / largest)
-        loudest = float(plots.spectrogram_db(result.before).max())
-        for axes, sound in zip(self._pictures, (result.before, result.after), strict=True):
-            _move_picture(axes, sound, loudest=loudest)
+        before, after = (plots.spectrogram_db(sound) for sound in (result.before, result.after))
+        for axes, picture in zip(self._pictures, (before, after), strict=True):
+            _move_picture(axes, picture, len(result.before), loudest=float(before.max()))
 
     def describe(self, result: Filtered) -> str:
         """Say what the filter is, how it treats three tones, how long it holds them back, what it costs."""
@@ -311,6 +312,7 @@ class DenoiseExplorer(Explorer):
     """
 
     size = (8.4, 4.2)
+    dpi = 80  # as above
 
     def __init__(
         self, recognizer: Recognizer, clips: Iterable[Clip], *, babble: Iterable[np.ndarray]
@@ -389,7 +391,8 @@ class DenoiseExplorer(Explorer):
     def draw(self, result: Denoised) -> None:
         """Move the two pictures and the bars."""
         for axes, sound in zip(self._pictures, (result.noisy, result.cleaned), strict=True):
-            _move_picture(axes, sound, loudest=float(plots.spectrogram_db(sound).max()))
+            picture = plots.spectrogram_db(sound)
+            _move_picture(axes, picture, len(sound), loudest=float(picture.max()))
         for axes, heard in zip(self._bars, (result.heard_before, result.heard_after), strict=True):
             _move_bars(axes, list(heard.probabilities.values()))
 
@@ -447,13 +450,13 @@ def _prepare_picture(axes: Axes, sound: np.ndarray) -> None:
     axes.set_autoscale_on(False)
 
 
-def _move_picture(axes: Axes, sound: np.ndarray, *, loudest: float) -> None:
-    picture, image = plots.spectrogram_db(sound), axes.images[0]
+def _move_picture(axes: Axes, picture: np.ndarray, n_samples: int, *, loudest: float) -> None:
+    image = axes.images[0]
     # Colours, not numbers: Matplotlib would resample the numbers first, and then colour many more of them.
     # And few of them, since a picture of noise is hard to compress.
     shares = np.round((picture.T - (loudest - _SHOWN_DB)) * (_N_COLORS / _SHOWN_DB)) / _N_COLORS
     image.set_data(image.cmap(np.clip(shares, 0, 1), bytes=True))
-    seconds, step = len(sound) / audio.SAMPLE_RATE, 0.008
+    seconds, step = n_samples / audio.SAMPLE_RATE, 0.008
     image.set_extent((-step / 2, (len(picture) - 0.5) * step, 0, audio.SAMPLE_RATE / 2000))
     set_limits(axes, x=(0.0, max(1.0, float(np.ceil(2 * seconds)) / 2)))
 
