@@ -1,10 +1,10 @@
 """The checks of the exercises: stubs fail, the lessons' solutions pass, usual mistakes get their hint."""
 
-import json
 from pathlib import Path
 
 import numpy as np
 import pytest
+from exercises import answers_in
 
 from asrlib import audio, check
 from asrlib.check.base import call, exercise, expect, show
@@ -14,17 +14,7 @@ EXERCISES = ("decide", "breaking_point", "to_course_rate", "accuracy")
 
 
 def functions(tag):
-    """Return the functions that the cells of lesson 0 with a tag define; nothing but `def` is run."""
-    cells = json.loads(LESSON_00.read_text(encoding="utf-8"))["cells"]
-    found = {"audio": audio, "np": np}
-    for cell in cells:
-        if tag in cell["metadata"].get("tags", []):
-            lines = "".join(cell["source"]).splitlines()
-            start = next(i for i, line in enumerate(lines) if line.startswith("def "))
-            rest = range(start + 1, len(lines))
-            stop = next((i for i in rest if lines[i] and not lines[i][0].isspace()), len(lines))
-            exec("\n".join(lines[start:stop]), found)
-    return found
+    return answers_in(LESSON_00, tag, audio=audio, np=np)
 
 
 def hints_at(outcome, capsys, *, statement, words):

@@ -1,12 +1,12 @@
 """Lesson 1: its checks help, its explorers compute what the theorems say, its figures tell what they show."""
 
-import json
 import math
 from pathlib import Path
 
 import numpy as np
 import pytest
 import scipy.signal
+from exercises import answers_in
 
 from asrlib import audio, check, datasets, filters, plots, signals
 from asrlib.evaluation import Row, wilson_interval
@@ -17,17 +17,7 @@ EXERCISES = ("bits_for", "count_clipped", "decimate", "save", "suspects")
 
 
 def functions(tag):
-    """Return the functions that the lesson's cells with a tag define; nothing but `def` is run."""
-    cells = json.loads(LESSON.read_text(encoding="utf-8"))["cells"]
-    found = {"audio": audio, "filters": filters, "np": np, "signals": signals}
-    for cell in cells:
-        if tag in cell["metadata"].get("tags", []):
-            lines = "".join(cell["source"]).splitlines()
-            start = next(i for i, line in enumerate(lines) if line.startswith("def "))
-            rest = range(start + 1, len(lines))
-            stop = next((i for i in rest if lines[i] and not lines[i][0].isspace()), len(lines))
-            exec("\n".join(lines[start:stop]), found)
-    return found
+    return answers_in(LESSON, tag, audio=audio, filters=filters, np=np, signals=signals)
 
 
 def hints_at(outcome, capsys, *, statement, words):

@@ -1,11 +1,11 @@
 """Lesson 2: its checks know usual mistakes, its explorers compute without a browser, its figures speak."""
 
-import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 import scipy.signal
+from exercises import answers_in
 from matplotlib import pyplot as plt
 
 from asrlib import check, datasets, filters, plots, signals
@@ -25,17 +25,7 @@ def close_figures():
 
 
 def functions(tag):
-    """Return the functions that the cells of lesson 2 with a tag define; nothing but `def` is run."""
-    cells = json.loads(LESSON_02.read_text(encoding="utf-8"))["cells"]
-    found = {"filters": filters, "np": np}
-    for cell in cells:
-        if tag in cell["metadata"].get("tags", []):
-            lines = "".join(cell["source"]).splitlines()
-            start = next(i for i, line in enumerate(lines) if line.startswith("def "))
-            rest = range(start + 1, len(lines))
-            stop = next((i for i in rest if lines[i] and not lines[i][0].isspace()), len(lines))
-            exec("\n".join(lines[start:stop]), found)
-    return found
+    return answers_in(LESSON_02, tag, filters=filters, np=np)
 
 
 def hints_at(outcome, *, statement, words):

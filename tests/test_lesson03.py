@@ -1,7 +1,6 @@
 """Lesson 3: checks know its solutions and the usual mistakes; explorers and figures tell the truth."""
 
 import itertools
-import json
 import math
 from pathlib import Path
 
@@ -14,6 +13,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import scipy.fft
+from exercises import answers_in
 
 from asrlib import audio, check, features, plots
 from asrlib.features import FeatureConfig
@@ -41,25 +41,17 @@ def fresh_figures():
 
 
 def answers(tag):
-    """Return what the lesson's cells with a tag define; only `def` and `class` are run."""
-    cells = json.loads(LESSON.read_text(encoding="utf-8"))["cells"]
-    found = {"np": np, "scipy": scipy, "Explorer": Explorer, "slider": slider, "RATE": 16_000}
-    found["hann"] = lambda length: features.window("hann", length)
-    found |= {"spectrum_of": spectrum_of}
-    for cell in cells:
-        if tag not in cell["metadata"].get("tags", []):
-            continue
-        lines, kept = "".join(cell["source"]).splitlines(), []
-        for line in lines:
-            begins = line.startswith(("def ", "class "))
-            if begins or (kept and (not line or line[0].isspace())):
-                kept.append(line)
-            elif kept:
-                exec("\n".join(kept), found)
-                kept = []
-        if kept:
-            exec("\n".join(kept), found)
-    return found
+    return answers_in(
+        LESSON,
+        tag,
+        np=np,
+        scipy=scipy,
+        Explorer=Explorer,
+        slider=slider,
+        RATE=16_000,
+        hann=lambda length: features.window("hann", length),
+        spectrum_of=spectrum_of,
+    )
 
 
 def spectrum_of(apart):
