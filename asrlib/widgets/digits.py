@@ -15,6 +15,7 @@ from asrlib import audio, augment, features, plots, signals
 from asrlib.datasets import Clip, SpeechDataset
 from asrlib.recognizer import Recognizer, Transcript
 from asrlib.widgets.explorer import Explorer, choice, set_limits, slider, steps
+from asrlib.widgets.picture import outline
 
 __all__ = ["WORDS", "DigitExplorer", "Heard", "some_clips"]
 
@@ -213,7 +214,7 @@ class DigitExplorer(Explorer):
 
     def _draw_sound(self, samples: np.ndarray) -> None:
         seconds = len(samples) / audio.SAMPLE_RATE
-        self._sound.lines[0].set_data(*_outline(samples))
+        self._sound.lines[0].set_data(*outline(samples))
         peak = float(np.abs(samples).max())
         reach = next((limit for limit in _AMPLITUDES if peak <= limit), 1.0)
         if self._sound.get_ylim()[1] != 1.05 * reach:  # placing ticks takes its time
@@ -245,16 +246,3 @@ class DigitExplorer(Explorer):
 
 def _word(label: str) -> str:
     return WORDS[int(label)] if label.isdigit() and int(label) < len(WORDS) else label
-
-
-def _outline(samples: np.ndarray, *, n_points: int = 600) -> tuple[np.ndarray, np.ndarray]:
-    """Return times and values of a curve that looks like the waveform: the extremes of n_points spans.
-
-    Drawing every sample would take as long as all the rest of a change.
-    """
-    span = max(1, len(samples) // n_points)
-    whole = len(samples) // span * span
-    spans = samples[:whole].reshape(-1, span)
-    values = np.stack([spans.min(axis=1), spans.max(axis=1)], axis=1).ravel()
-    times = np.repeat((np.arange(len(spans)) + 0.5) * span / audio.SAMPLE_RATE, 2)
-    return times, values

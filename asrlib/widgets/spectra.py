@@ -19,7 +19,7 @@ from asrlib.features import FeatureConfig
 from asrlib.plots.common import COLORS, look, prepared
 from asrlib.widgets.digits import WORDS
 from asrlib.widgets.explorer import Explorer, choice, slider
-from asrlib.widgets.picture import set_limits
+from asrlib.widgets.picture import outline, set_limits
 
 __all__ = ["Cepstra", "MfccExplorer", "TimeFrequency", "TimeFrequencyExplorer", "resynthesize"]
 
@@ -297,7 +297,7 @@ class MfccExplorer(Explorer):
         peak = max(float(np.abs(result.samples).max()), 1e-3)
         # The scale moves in few steps: every new one lets all ticks be drawn anew.
         reach = next((limit for limit in (0.02, 0.05, 0.1, 0.25, 0.5, 1.0) if peak <= limit), 1.0)
-        self._wave.set_data(*_outline(result.samples))
+        self._wave.set_data(*outline(result.samples))
         if self._sound.get_ylim()[1] != reach:
             self._sound.set_ylim(-reach, reach)
             self._sound.set_yticks([-reach, 0, reach], [f"\N{MINUS SIGN}{reach:.2f}", "0.00", f"{reach:.2f}"])
@@ -363,14 +363,6 @@ def _height(hz: float) -> float:
     """Give the place of a frequency between the lowest and the highest band, from 0 to 1."""
     low, high = _mel_ends()
     return (float(features.hz_to_mel(hz)) - low) / (high - low)
-
-
-def _outline(samples: np.ndarray, *, n_points: int = 500) -> tuple[np.ndarray, np.ndarray]:
-    """Return times and values of a curve that looks like the waveform: the extremes of n_points spans."""
-    span = max(1, len(samples) // n_points)
-    spans = samples[: len(samples) // span * span].reshape(-1, span)
-    values = np.stack([spans.min(axis=1), spans.max(axis=1)], axis=1).ravel()
-    return np.repeat((np.arange(len(spans)) + 0.5) * span / RATE, 2), values
 
 
 # --- the explorer of the trade-off ----------------------------------------------------------------------
