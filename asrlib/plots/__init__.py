@@ -9,7 +9,7 @@ import lazy_loader
 
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
-    submodules=["common", "filtering", "machine", "sampling", "spectra"],
+    submodules=["common", "filtering", "fitting", "machine", "sampling", "spectra", "training"],
     submod_attrs={
         "common": ["COLORS", "alt_text", "style"],
         "filtering": [
@@ -22,6 +22,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             "spectrogram_db",
             "speech_over_time",
         ],
+        "fitting": ["accuracy_against_voices", "gap", "learning_rates", "spread", "step_times"],
         "machine": [
             "accuracy_by_group",
             "accuracy_curve",
@@ -52,5 +53,6 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             "spectrogram",
             "stages",
         ],
+        "training": ["LearningCurves", "compare_runs", "learning_curves"],
     },
 )
