@@ -9,7 +9,7 @@ import lazy_loader
 
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
-    submodules=["common", "filtering", "fitting", "machine", "sampling", "spectra", "training"],
+    submodules=["common", "filtering", "fitting", "machine", "models", "sampling", "spectra", "training"],
     submod_attrs={
         "common": ["COLORS", "alt_text", "style"],
         "filtering": [
@@ -32,6 +32,18 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             "log_mel",
             "probabilities",
             "waveform",
+        ],
+        "models": [
+            "accuracy_by_pieces",
+            "activations",
+            "answer_over_time",
+            "architecture",
+            "gradient_reach",
+            "kernels",
+            "signed_pictures",
+            "states",
+            "through_layers",
+            "unrolled",
         ],
         "sampling": [
             "accuracy_against_bandwidth",
