@@ -9,9 +9,27 @@ import lazy_loader
 
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
-    submodules=["common", "filtering", "fitting", "machine", "models", "sampling", "spectra", "training"],
+    submodules=[
+        "common",
+        "evaluation",
+        "filtering",
+        "fitting",
+        "machine",
+        "models",
+        "sampling",
+        "spectra",
+        "training",
+    ],
     submod_attrs={
         "common": ["COLORS", "alt_text", "style"],
+        "evaluation": [
+            "accuracy_against_parameters",
+            "coin_tosses",
+            "coverage",
+            "intervals",
+            "reliability",
+            "split_gap",
+        ],
         "filtering": [
             "before_and_after",
             "gain",
