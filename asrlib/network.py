@@ -1,30 +1,46 @@
-"""The forward pass of the course's network in plain NumPy: all that happens between features and an answer.
+"""The forward pass of the course's networks in plain NumPy: all that happens between features and an answer.
 
-Keras trains the network; this file runs it. Transcribing so needs no TensorFlow, whose import alone takes
-longer than hundreds of clips. Read it from top to bottom: each function is one layer, and :class:`Network`
-puts them in a row. Everything is float32 and works on a batch; shapes stand in the comments.
+Keras trains a network; this file runs it, whatever its family. Transcribing so needs no TensorFlow, whose
+import alone takes longer than hundreds of clips. Read it from top to bottom: each function is one layer, and
+:class:`Network` puts them in a row. Everything is float32 and works on a batch; shapes stand in the comments.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-from asrlib.models import BATCH_NORM_EPSILON, CrnnConfig, check_weights, member_names, weight_shapes
+from asrlib.models import (
+    BATCH_NORM_EPSILON,
+    ArticleCnnConfig,
+    CnnConfig,
+    CrnnConfig,
+    ModelConfig,
+    RnnConfig,
+    SoftmaxConfig,
+    check_weights,
+    config_from_dict,
+    member_names,
+    weight_shapes,
+)
 
 __all__ = [
     "Network",
     "attention",
     "batch_norm",
+    "conv1d",
     "conv2d",
     "dense",
     "gru",
+    "lstm",
     "max_pool",
+    "max_pool1d",
     "relu",
     "sigmoid",
+    "simple_rnn",
     "softmax",
 ]
 
@@ -98,6 +114,36 @@ def dense(x: Array, kernel: Array, bias: Array) -> Array:
     return x @ kernel + bias
 
 
+def conv1d(x: Array, kernel: Array, bias: Array) -> Array:
+    """Slide small kernels along time, only where all of a kernel lies inside.
+
+    Parameters
+    ----------
+    x : array, shape (batch, time, channels_in)
+    kernel : array, shape (steps, channels_in, channels_out)
+    bias : array, shape (channels_out,)
+
+    Returns
+    -------
+    array, shape (batch, time - steps + 1, channels_out)
+
+    Examples
+    --------
+    A kernel that subtracts each sample from the next one:
+
+    >>> x, kernel = np.float32([3, 4, 9]).reshape(1, 3, 1), np.float32([-1, 1]).reshape(2, 1, 1)
+    >>> conv1d(x, kernel, np.zeros(1, np.float32)).ravel().tolist()
+    [1.0, 5.0]
+
+    Lesson: 04
+    """
+    steps, _, channels_out = kernel.shape
+    patches = sliding_window_view(x, steps, axis=1)  # (batch, time - steps + 1, channels_in, steps)
+    batch, places = patches.shape[:2]
+    rows = patches.transpose(0, 1, 3, 2).reshape(batch * places, -1)
+    return dense(rows, kernel.reshape(-1, channels_out), bias).reshape(batch, places, channels_out)
+
+
 def conv2d(x: Array, kernel: Array) -> Array:
     """Slide small kernels over a picture; zeros around it keep its size.
 
@@ -164,6 +210,29 @@ def max_pool(x: Array, size: tuple[int, int]) -> Array:
     return largest
 
 
+def max_pool1d(x: Array, size: int) -> Array:
+    """Keep the largest value of each stretch of time; steps that fill no whole stretch are left out.
+
+    Parameters
+    ----------
+    x : array, shape (batch, time, channels)
+    size : int
+        Steps of a stretch.
+
+    Returns
+    -------
+    array, shape (batch, time // size, channels)
+
+    Examples
+    --------
+    >>> max_pool1d(np.float32([1, 3, 4, 2, 9]).reshape(1, 5, 1), 2).ravel().tolist()
+    [3.0, 4.0]
+
+    Lesson: 04
+    """
+    return max_pool(x[:, :, None], (size, 1))[:, :, 0]
+
+
 def batch_norm(gamma: Array, beta: Array, moving_mean: Array, moving_variance: Array) -> tuple[Array, Array]:
     """Fold batch normalisation into one factor and one offset for each channel.
 
@@ -192,6 +261,95 @@ def batch_norm(gamma: Array, beta: Array, moving_mean: Array, moving_variance: A
     """
     scale = gamma / np.sqrt(moving_variance + BATCH_NORM_EPSILON)
     return scale, beta - moving_mean * scale
+
+
+def simple_rnn(
+    x: Array, kernel: Array, recurrent_kernel: Array, bias: Array, *, backwards: bool = False
+) -> Array:
+    """Walk through time with the plainest recurrent unit and keep the state after each step.
+
+    The new state is tanh(input · kernel + old state · recurrent_kernel + bias).
+
+    Parameters
+    ----------
+    x : array, shape (batch, time, n_in)
+    kernel : array, shape (n_in, units)
+    recurrent_kernel : array, shape (units, units)
+    bias : array, shape (units,)
+    backwards : bool
+        Start at the end. The result still stands in the order of time.
+
+    Returns
+    -------
+    array, shape (batch, time, units)
+
+    Examples
+    --------
+    Without an input from outside, a state of zero stays zero:
+
+    >>> simple_rnn(np.ones((1, 3, 2)), np.zeros((2, 1)), np.ones((1, 1)), np.zeros(1)).ravel().tolist()
+    [0.0, 0.0, 0.0]
+
+    References
+    ----------
+    J. L. Elman, "Finding Structure in Time", Cognitive Science 14(2), 1990.
+
+    Lesson: 04
+    """
+
+    def step(seen: Array, state: Array) -> tuple[Array]:
+        return (np.tanh(seen + state @ recurrent_kernel),)
+
+    nothing = np.zeros((len(x), len(recurrent_kernel)), dtype=x.dtype)
+    return _through_time(dense(x, kernel, bias), step, nothing, backwards=backwards)
+
+
+def lstm(x: Array, kernel: Array, recurrent_kernel: Array, bias: Array, *, backwards: bool = False) -> Array:
+    """Walk through time with long short-term memory and keep the state after each step.
+
+    Beside its state each unit has a memory. The forget gate decides how much of the memory stays, the input
+    gate how much of the new candidate is added to it, and the output gate how much of it shows as the state.
+
+    Parameters
+    ----------
+    x : array, shape (batch, time, n_in)
+    kernel : array, shape (n_in, 4 units)
+        For the input gate, the forget gate, the candidate and the output gate, side by side.
+    recurrent_kernel : array, shape (units, 4 units)
+    bias : array, shape (4 units,)
+    backwards : bool
+        Start at the end. The result still stands in the order of time.
+
+    Returns
+    -------
+    array, shape (batch, time, units)
+
+    Examples
+    --------
+    With all weights zero the candidate is zero: nothing ever comes in.
+
+    >>> lstm(np.ones((1, 3, 2)), np.zeros((2, 4)), np.zeros((1, 4)), np.zeros(4)).ravel().tolist()
+    [0.0, 0.0, 0.0]
+
+    References
+    ----------
+    S. Hochreiter, J. Schmidhuber, "Long Short-Term Memory", Neural Computation 9(8), 1997. F. A. Gers,
+    J. Schmidhuber, F. Cummins, "Learning to Forget: Continual Prediction with LSTM", Neural Computation
+    12(10), 2000 (the forget gate).
+
+    Lesson: 04
+    """
+    units = recurrent_kernel.shape[0]
+
+    def step(seen: Array, state: Array, memory: Array) -> tuple[Array, Array]:
+        sums = seen + state @ recurrent_kernel
+        enter, forget, show = (sigmoid(sums[:, gate * units : (gate + 1) * units]) for gate in (0, 1, 3))
+        candidate = np.tanh(sums[:, 2 * units : 3 * units])
+        memory = forget * memory + enter * candidate
+        return show * np.tanh(memory), memory
+
+    nothing = np.zeros((len(x), units), dtype=x.dtype)
+    return _through_time(dense(x, kernel, bias), step, nothing, nothing, backwards=backwards)
 
 
 def gru(x: Array, kernel: Array, recurrent_kernel: Array, bias: Array, *, backwards: bool = False) -> Array:
@@ -229,21 +387,32 @@ def gru(x: Array, kernel: Array, recurrent_kernel: Array, bias: Array, *, backwa
 
     Lesson: 04
     """
-    batch, time, _ = x.shape
     units = recurrent_kernel.shape[0]
-    from_input = np.swapaxes(
-        dense(x, kernel, bias[0]), 0, 1
-    )  # (time, batch, 3 units): no step waits for this
-    states = np.empty((time, batch, units), dtype=from_input.dtype)
-    state = np.zeros((batch, units), dtype=from_input.dtype)
-    for step in reversed(range(time)) if backwards else range(time):
-        seen = from_input[step]
+
+    def step(seen: Array, state: Array) -> tuple[Array]:
         remembered = dense(state, recurrent_kernel, bias[1])
         gates = sigmoid(seen[:, : 2 * units] + remembered[:, : 2 * units])
         update, reset = gates[:, :units], gates[:, units:]
         candidate = np.tanh(seen[:, 2 * units :] + reset * remembered[:, 2 * units :])
-        state = update * state + (1 - update) * candidate
-        states[step] = state
+        return (update * state + (1 - update) * candidate,)
+
+    nothing = np.zeros((len(x), units), dtype=x.dtype)
+    return _through_time(dense(x, kernel, bias[0]), step, nothing, backwards=backwards)
+
+
+def _through_time(
+    from_input: Array, step: Callable[..., tuple[Array, ...]], *start: Array, backwards: bool
+) -> Array:
+    """Call ``carried = step(seen, *carried)`` for each moment and keep the first of what is carried.
+
+    All that depends on the input alone was computed for all moments at once, since no step must wait for it.
+    """
+    batch, time, _ = from_input.shape
+    states = np.empty((time, batch, start[0].shape[-1]), dtype=from_input.dtype)
+    carried: tuple[Array, ...] = start
+    for moment in reversed(range(time)) if backwards else range(time):
+        carried = step(from_input[:, moment], *carried)
+        states[moment] = carried[0]
     return np.swapaxes(states, 0, 1)
 
 
@@ -275,16 +444,16 @@ def attention(x: Array, kernel: Array, bias: Array) -> tuple[Array, Array]:
 
 
 class Network:
-    """A trained convolutional-recurrent network that only answers.
+    """A trained network of any family that only answers.
 
     Parameters
     ----------
-    config : CrnnConfig or dict
+    config : ModelConfig or dict
         Sizes of the network, as an object or as its ``to_dict()``.
     weights : mapping of str to array
         Arrays under the names of :func:`asrlib.models.weight_shapes`.
-    input_shape : (int, int)
-        Frames and coefficients of one input.
+    input_shape : (int, int), optional
+        Frames and coefficients of one input; (100, 20) if left out, (100, 40) for a CRNN.
 
     Raises
     ------
@@ -293,10 +462,10 @@ class Network:
 
     Examples
     --------
-    >>> from asrlib.models import CrnnConfig, weight_shapes
-    >>> shapes = weight_shapes(CrnnConfig(), input_shape=(100, 40), n_classes=10)
-    >>> network = Network(CrnnConfig(), {name: np.zeros(shape, np.float32) for name, shape in shapes.items()})
-    >>> network(np.zeros((2, 100, 40), np.float32)).shape
+    >>> from asrlib.models import CnnConfig, weight_shapes
+    >>> shapes = weight_shapes(CnnConfig(), input_shape=(100, 20), n_classes=10)
+    >>> network = Network(CnnConfig(), {name: np.zeros(shape, np.float32) for name, shape in shapes.items()})
+    >>> network(np.zeros((2, 100, 20), np.float32)).shape
     (2, 10)
 
     Lesson: 04
@@ -304,13 +473,13 @@ class Network:
 
     def __init__(
         self,
-        config: CrnnConfig | Mapping[str, Any],
+        config: ModelConfig | Mapping[str, Any],
         weights: Mapping[str, Array],
         *,
-        input_shape: tuple[int, int] = (100, 40),
+        input_shape: tuple[int, int] | None = None,
     ) -> None:
-        self.config = config if isinstance(config, CrnnConfig) else CrnnConfig.from_dict(config)
-        self.input_shape = tuple(input_shape)
+        self.config = config if isinstance(config, ModelConfig) else config_from_dict(config)
+        self.input_shape = self.config.default_input_shape if input_shape is None else tuple(input_shape)
         names = member_names(self.config)
         last = "logits/bias" if len(names) == 1 else f"{names[0]}/logits/bias"
         self.n_classes = len(np.ravel(weights[last])) if last in weights else 2
@@ -321,9 +490,10 @@ class Network:
         if len(names) > 1:
             self.members = {name: self._member(name) for name in names}
             return
+        n_blocks = sum(name.endswith("/gamma") for name in shapes)
         self._norms = [
             batch_norm(*self._layer(f"norm{number}", "gamma", "beta", "moving_mean", "moving_variance"))
-            for number in range(1, len(self.config.conv_channels) + 1)
+            for number in range(1, n_blocks + 1)
         ]
 
     def __call__(self, features: Array) -> Array:
@@ -356,44 +526,75 @@ class Network:
         Returns
         -------
         dict of str to array
-            "conv1", "conv2", … (batch, time, frequency, channels); "projection" and "gru" (batch, time,
-            units); "attention" (batch, time), if the head is one; "summary" (batch, units); "logits" and
+            What comes before depends on the family: "conv1", "conv2", … (batch, time, frequency, channels),
+            of the article's network (batch, time, channels) with "pool1" and "hidden" after it; "projection",
+            "gru", "gru1", "lstm1", … (batch, time, units); "attention" (batch, time), if the head is one.
+            All end with "summary" (batch, values), from which the scores are computed, "logits" and
             "probabilities" (batch, n_classes). Where several members answer together, the layers of each
             come first, under names such as "member1/conv1".
         """
         if self.members:
             return self._trace_members(features)
-        config, layers = self.config, {}
-        x = self._checked(features)[..., None]  # (batch, time, frequency, 1 channel)
-
-        for number, (pool, (scale, offset)) in enumerate(
-            zip(config.pools, self._norms, strict=True), start=1
-        ):
-            x = max_pool(conv2d(x, *self._layer(f"conv{number}", "kernel")), pool)
-            x = layers[f"conv{number}"] = relu(x * scale + offset)
-
-        batch, time, frequency, channels = x.shape
-        x = x.reshape(batch, time, frequency * channels)
-        if config.projection:
-            x = layers["projection"] = dense(x, *self._layer("projection", "kernel", "bias"))
-
-        runs = [gru(x, *self._layer("gru_forward", "kernel", "recurrent_kernel", "bias"))]
-        if config.bidirectional:
-            weights = self._layer("gru_backward", "kernel", "recurrent_kernel", "bias")
-            runs.append(gru(x, *weights, backwards=True))
-        x = layers["gru"] = np.concatenate(runs, axis=-1)
-
-        if config.head == "attention":
-            x, layers["attention"] = attention(x, *self._layer("attention", "kernel", "bias"))
-        elif config.head == "max":
-            x = x.max(axis=1)
-        else:  # "last": the forward run ends at the last step, the backward run at the first
-            x = np.concatenate([runs[0][:, -1], *(run[:, 0] for run in runs[1:])], axis=-1)
+        layers: dict[str, Array] = {}
+        x = _BODIES[type(self.config)](self, self._checked(features), layers)
         layers["summary"] = x
-
         layers["logits"] = dense(x, *self._layer("logits", "kernel", "bias"))
         layers["probabilities"] = softmax(layers["logits"])
         return layers
+
+    # -- the families: from features to a summary, noting each layer on the way -----------------------------
+
+    def _softmax_regression(self, x: Array, layers: dict[str, Array]) -> Array:
+        return x.reshape(len(x), -1)
+
+    def _article_cnn(self, x: Array, layers: dict[str, Array]) -> Array:
+        x = layers["conv1"] = relu(conv1d(x, *self._layer("conv1", "kernel", "bias")))
+        x = layers["pool1"] = max_pool1d(x, self.config.pool)
+        x = dense(x.reshape(len(x), -1), *self._layer("hidden", "kernel", "bias"))
+        layers["hidden"] = relu(x)
+        return layers["hidden"]
+
+    def _cnn(self, x: Array, layers: dict[str, Array]) -> Array:
+        x = self._convolutions(x, layers)
+        return x.max(axis=1) if self.config.head == "max" else x.mean(axis=1)
+
+    def _rnn(self, x: Array, layers: dict[str, Array]) -> Array:
+        for number in range(1, self.config.layers + 1):
+            name = f"{self.config.cell}{number}"
+            runs = self._recurrent(x, name, cell=_CELLS[self.config.cell])
+            x = layers[name] = np.concatenate(runs, axis=-1)
+        return x.max(axis=1) if self.config.head == "max" else _last_states(runs)
+
+    def _crnn(self, x: Array, layers: dict[str, Array]) -> Array:
+        x = self._convolutions(x, layers)
+        if self.config.projection:
+            x = layers["projection"] = dense(x, *self._layer("projection", "kernel", "bias"))
+        runs = self._recurrent(x, "gru", cell=gru)
+        x = layers["gru"] = np.concatenate(runs, axis=-1)
+        if self.config.head == "attention":
+            x, layers["attention"] = attention(x, *self._layer("attention", "kernel", "bias"))
+            return x
+        return x.max(axis=1) if self.config.head == "max" else _last_states(runs)
+
+    # -- what several families share ------------------------------------------------------------------------
+
+    def _convolutions(self, x: Array, layers: dict[str, Array]) -> Array:
+        """Go through all blocks of convolution, pooling, normalisation and ReLU; give a sequence."""
+        x = x[..., None]  # (batch, time, frequency, 1 channel)
+        for number, (pool, (scale, offset)) in enumerate(
+            zip(self.config.pools, self._norms, strict=True), start=1
+        ):
+            x = max_pool(conv2d(x, *self._layer(f"conv{number}", "kernel")), pool)
+            x = layers[f"conv{number}"] = relu(x * scale + offset)
+        return x.reshape(*x.shape[:2], -1)  # (batch, time, frequency · channels)
+
+    def _recurrent(self, x: Array, name: str, *, cell: Callable[..., Array]) -> list[Array]:
+        """Run a recurrent layer forwards and, if it has two directions, backwards."""
+        names = ("kernel", "recurrent_kernel", "bias")
+        runs = [cell(x, *self._layer(f"{name}_forward", *names))]
+        if self.config.bidirectional:
+            runs.append(cell(x, *self._layer(f"{name}_backward", *names), backwards=True))
+        return runs
 
     def _member(self, member: str) -> Network:
         own = {
@@ -426,3 +627,19 @@ class Network:
         if not np.isfinite(features).all():
             raise ValueError("The features hold NaN or infinity; check the samples that they were made from.")
         return features
+
+
+def _last_states(runs: list[Array]) -> Array:
+    """Join the states in which the runs end: the forward run at the last step, the backward at the first."""
+    return np.concatenate([runs[0][:, -1], *(run[:, 0] for run in runs[1:])], axis=-1)
+
+
+_CELLS = {"gru": gru, "lstm": lstm, "simple": simple_rnn}
+
+_BODIES = {
+    SoftmaxConfig: Network._softmax_regression,
+    ArticleCnnConfig: Network._article_cnn,
+    CnnConfig: Network._cnn,
+    RnnConfig: Network._rnn,
+    CrnnConfig: Network._crnn,
+}

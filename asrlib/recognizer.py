@@ -25,7 +25,7 @@ import numpy as np
 from asrlib import audio, features
 from asrlib.errors import AudioError, ModelFileError
 from asrlib.features import FeatureConfig
-from asrlib.models import CrnnConfig, get_weights, set_weights, weight_shapes
+from asrlib.models import ModelConfig, build, config_from_dict, get_weights, set_weights, weight_shapes
 from asrlib.network import Network
 
 if TYPE_CHECKING:
@@ -293,8 +293,8 @@ class Recognizer:
     ----------
     features : FeatureConfig
         How samples become features.
-    model : CrnnConfig
-        Sizes of the network.
+    model : ModelConfig
+        Family and sizes of the network.
     weights : mapping of str to array
         Arrays under the names of :func:`asrlib.models.weight_shapes`.
     labels : sequence of str
@@ -309,11 +309,11 @@ class Recognizer:
 
     Examples
     --------
-    >>> from asrlib.models import weight_shapes
-    >>> shapes = weight_shapes(CrnnConfig(), n_classes=2)
+    >>> from asrlib.models import CnnConfig, weight_shapes
+    >>> shapes = weight_shapes(CnnConfig(), input_shape=(100, 20), n_classes=2)
     >>> untrained = Recognizer(
-    ...     features=FeatureConfig(normalization="utterance"),
-    ...     model=CrnnConfig(),
+    ...     features=FeatureConfig(n_mels=20, normalization="utterance"),
+    ...     model=CnnConfig(),
     ...     weights={name: np.zeros(shape, np.float32) for name, shape in shapes.items()},
     ...     labels=("no", "yes"),
     ... )
@@ -328,7 +328,7 @@ class Recognizer:
         self,
         *,
         features: FeatureConfig,
-        model: CrnnConfig,
+        model: ModelConfig,
         weights: Mapping[str, np.ndarray],
         labels: Sequence[str],
         n_frames: int = 100,
@@ -555,23 +555,21 @@ class Recognizer:
 
     def to_keras(self) -> keras.Model:
         """Build the same network as a Keras model, to train it further or to look inside."""
-        from asrlib.models import crnn
-
-        model = crnn(self.model, input_shape=self.input_shape, n_classes=len(self.labels))
+        model = build(self.model, input_shape=self.input_shape, n_classes=len(self.labels))
         set_weights(model, self.weights, config=self.model)
         return model
 
     @classmethod
     def from_keras(
-        cls, model: keras.Model, *, config: CrnnConfig, features: FeatureConfig, labels: Sequence[str]
+        cls, model: keras.Model, *, config: ModelConfig, features: FeatureConfig, labels: Sequence[str]
     ) -> Recognizer:
-        """Take over the weights of a Keras model that :func:`asrlib.models.crnn` built from `config`.
+        """Take over the weights of a Keras model that :func:`asrlib.models.build` made from `config`.
 
         Parameters
         ----------
         model : keras.Model
             The trained model.
-        config : CrnnConfig
+        config : ModelConfig
             What it was built from.
         features : FeatureConfig
             What it was trained on.
@@ -622,7 +620,7 @@ class Recognizer:
             )
         try:
             features = FeatureConfig.from_dict(config["features"])
-            model = CrnnConfig.from_dict(config["model"])
+            model = config_from_dict(config["model"])
             labels = _checked_labels(config["labels"])
             input_shape = (config["n_frames"], features.n_coefficients)
             shapes = weight_shapes(model, input_shape=input_shape, n_classes=len(labels))

@@ -16,7 +16,14 @@ from hypothesis import strategies as st
 from asrlib import audio, recognizer
 from asrlib.errors import AudioError, ModelFileError
 from asrlib.features import FeatureConfig
-from asrlib.models import CrnnConfig, weight_shapes
+from asrlib.models import (
+    ArticleCnnConfig,
+    CnnConfig,
+    CrnnConfig,
+    RnnConfig,
+    SoftmaxConfig,
+    weight_shapes,
+)
 from asrlib.recognizer import Recognizer, Transcript, find_word, fit_window
 
 RATE = 16_000
@@ -304,6 +311,49 @@ def test_round_trip(tmp_path_factory, head, bidirectional, projection, n_frames,
     assert path.read_bytes() == again.save(path.with_name("b.asr")).read_bytes()
 
 
+FAMILIES = [
+    SoftmaxConfig(),
+    ArticleCnnConfig(filters=3, units=4),
+    CnnConfig(channels=(2, 3), pools=((2, 2), (2, 2)), head="average"),
+    RnnConfig(cell="lstm", units=3, layers=2),
+    CrnnConfig(conv_channels=(2,), pools=((4, 4),), gru_units=3, members=2),
+]
+
+
+@pytest.mark.parametrize("model", FAMILIES, ids=lambda model: model.family)
+def test_every_family_survives_its_file(model, tmp_path):
+    machine = untrained(model=model, n_frames=30)
+    again = Recognizer.load(machine.save(tmp_path / "a.asr"))
+    assert again.model == model
+    clips = [tone(0.2), tone(0.3, hertz=900)]
+    np.testing.assert_array_equal(machine.predict(clips), again.predict(clips))
+    assert np.ptp(machine.predict(clips), axis=0).max() > 0
+    assert again.transcribe(clips[0]).text == machine.labels[machine.predict(clips)[0].argmax()]
+
+
+@pytest.mark.parametrize("model", FAMILIES, ids=lambda model: model.family)
+def test_every_family_goes_to_keras_and_comes_back(model):
+    pytest.importorskip("keras")
+    machine = untrained(model=model, n_frames=30)
+    network = machine.to_keras()
+    windows = np.random.default_rng(2).normal(0, 1, (2, *machine.input_shape)).astype(np.float32)
+    np.testing.assert_allclose(machine.network(windows), network.predict_on_batch(windows), atol=1e-5)
+    again = Recognizer.from_keras(network, config=model, features=machine.features, labels=machine.labels)
+    for name, array in machine.weights.items():
+        np.testing.assert_array_equal(array, again.weights[name])
+
+
+def test_files_from_before_there_were_families_still_load(tmp_path):
+    machine = untrained()
+    path = tmp_path / "old.asr"
+    path.write_bytes(
+        with_parts(machine.save(path), change_config=lambda config: config["model"].pop("family"))
+    )
+    again = Recognizer.load(path)
+    assert again.model == machine.model
+    np.testing.assert_array_equal(machine.predict([tone(0.3)]), again.predict([tone(0.3)]))
+
+
 @pytest.fixture(scope="module")
 def model_file(tmp_path_factory):
     return untrained().save(tmp_path_factory.mktemp("model") / "small.asr")
@@ -400,6 +450,18 @@ CONFIG_CHANGES = {
     "huge window": (lambda c: c.update(n_frames=10**9), "n_frames"),
     "window of text": (lambda c: c.update(n_frames="100"), "input_shape"),
     "model is a list": (lambda c: c.update(model=[1]), "not usable"),
+    "unknown family": (
+        lambda c: c["model"].update(family="transformer"),
+        "no family of networks 'transformer'",
+    ),
+    "family of lists": (lambda c: c["model"].update(family=["crnn"]), "not usable"),
+    "another family": (lambda c: c["model"].update(family="rnn"), "'conv_channels'"),
+    "a family with other weights": (lambda c: c.update(model={"family": "softmax"}), "not a recogniser"),
+    "a billion members": (lambda c: c["model"].update(members=10**9), "members must be at most 100"),
+    "a billion layers": (
+        lambda c: c.update(model={"family": "rnn", "layers": 10**9}),
+        "layers must be at most",
+    ),
     "wrong checksum": (lambda c: c.update(weights_sha256="0" * 64), "checksum"),
 }
 

@@ -24,6 +24,8 @@ RNN_HEADS = ("max", "last")
 CELLS = ("gru", "lstm", "simple")
 """The recurrent units that :class:`RnnConfig` offers."""
 
+_MOST_COPIES = 100  # of layers or of networks: a damaged file must not ask for a billion of them
+
 
 class _Config:
     """What the configurations of all families can do."""
@@ -209,7 +211,8 @@ class RnnConfig(_Config):
 
     def __post_init__(self) -> None:
         _check_choice(self, "cell", CELLS)
-        _check_sizes(self, "units", "layers")
+        _check_sizes(self, "units")
+        _check_sizes(self, "layers", maximum=_MOST_COPIES)
         _check_flag(self, "bidirectional")
         _check_choice(self, "head", RNN_HEADS)
         _check_shares(self, "dropout")
@@ -276,7 +279,8 @@ class CrnnConfig(_Config):
     def __post_init__(self) -> None:
         _check_convolutions(self, "conv_channels")
         _check_sizes(self, "projection", minimum=0)
-        _check_sizes(self, "gru_units", "members")
+        _check_sizes(self, "gru_units")
+        _check_sizes(self, "members", maximum=_MOST_COPIES)
         _check_flag(self, "bidirectional")
         _check_choice(self, "head", HEADS)
         _check_shares(self, "dropout", "projection_dropout")
@@ -376,9 +380,11 @@ def _check_convolutions(config: Any, channels: str) -> None:
         )
 
 
-def _check_sizes(config: Any, *names: str, minimum: int = 1) -> None:
+def _check_sizes(config: Any, *names: str, minimum: int = 1, maximum: int | None = None) -> None:
     for name in names:
         (size,) = integers(name, (getattr(config, name),), minimum=minimum)
+        if maximum is not None and size > maximum:
+            raise ValueError(f"{name} must be at most {maximum}, got {size}.")
         object.__setattr__(config, name, size)  # NumPy's integers become Python's, which JSON can hold
 
 
