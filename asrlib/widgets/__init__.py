@@ -5,6 +5,7 @@ import lazy_loader
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submodules=[
+        "augmentation",
         "controls",
         "digits",
         "explorer",
@@ -16,6 +17,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "view",
     ],
     submod_attrs={
+        "augmentation": ["AugmentationExplorer"],
         "digits": ["DigitExplorer"],
         "explorer": ["Explorer", "choice", "set_limits", "slider", "steps", "switch"],
         "filtering": ["DenoiseExplorer", "FilterExplorer"],
