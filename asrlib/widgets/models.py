@@ -1,0 +1,371 @@
+"""Lesson 4's explorer: choose the sizes of a network; see its picture, its table, and what a step costs."""
+
+from __future__ import annotations
+
+import functools
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import ipywidgets
+import matplotlib as mpl
+import numpy as np
+from matplotlib.artist import Artist
+from matplotlib.collections import PolyCollection
+from matplotlib.figure import Figure
+
+from asrlib import models
+from asrlib.models import Description, ModelConfig
+from asrlib.plots.common import look, prepared
+from asrlib.plots.models import block_polygons, network_blocks
+from asrlib.widgets.explorer import Explorer, choice, set_limits, slider, switch
+
+__all__ = ["ModelExplorer", "Sized", "measured_step", "multiply_adds_per_second"]
+
+FAMILIES = (
+    "softmax regression",
+    "the article's Conv1D",
+    "CNN",
+    "RNN, simple cells",
+    "RNN, GRU cells",
+    "RNN, LSTM cells",
+    "CRNN",
+)
+"""The networks to choose from."""
+
+_CELLS = {"RNN, simple cells": "simple", "RNN, GRU cells": "gru", "RNN, LSTM cells": "lstm"}
+_USED = {
+    "softmax regression": (),
+    "the article's Conv1D": ("width", "kernel"),
+    "CNN": ("width", "depth", "kernel"),
+    "RNN, simple cells": ("width", "depth", "both"),
+    "RNN, GRU cells": ("width", "depth", "both"),
+    "RNN, LSTM cells": ("width", "depth", "both"),
+    "CRNN": ("width", "depth", "kernel", "both"),
+}
+_NAMES = {"width": "width", "depth": "depth", "kernel": "kernel", "both": "direction"}
+
+# The way forward, and about twice as much for the way back: once for the weights, once for the inputs.
+_STEP_AND_ANSWER = 3
+
+
+@dataclass(frozen=True, eq=False)
+class Sized:
+    """A network of the chosen sizes, and what it costs.
+
+    Parameters
+    ----------
+    family : str
+        One of `FAMILIES`.
+    config : ModelConfig or None
+        Its configuration; None when there is no such network.
+    description : Description or None
+        Its layers and their sizes.
+    estimated_ms : float
+        A training step of one batch, if the processor did nothing but multiply and add at its best.
+    measured_ms : float or None
+        The same by the clock; None when that was not asked for.
+    batch_size : int
+        Clips in a batch.
+    trouble : str
+        Why there is no such network; empty when there is one.
+
+    Lesson: 04
+    """
+
+    family: str
+    config: ModelConfig | None
+    description: Description | None
+    estimated_ms: float
+    measured_ms: float | None
+    batch_size: int
+    trouble: str = ""
+
+
+class ModelExplorer(Explorer):
+    """Turn a network's family, width and depth; see it, its parameters, its reach, and the time of a step.
+
+    Parameters
+    ----------
+    input_shape : (int, int)
+        Frames and bands of one clip.
+    n_classes : int
+        Words to tell apart.
+    hop_seconds : float
+        Seconds from one frame to the next.
+    batch_size : int
+        Clips in one training step.
+    measure : callable, optional
+        ``measure(config, input_shape=..., n_classes=..., batch_size=...)`` gives the milliseconds of a
+        training step; `measured_step` when left out.
+    speed : float, optional
+        Multiply-adds that the processor does in a second; measured when left out.
+
+    Examples
+    --------
+    >>> explorer = ModelExplorer(input_shape=(50, 20), hop_seconds=0.02, speed=1e10)
+    >>> explorer.still(family="softmax regression")
+    Softmax regression: 10 010 parameters, 10 000 multiply-adds for one clip. Each answer has heard the whole
+    clip. A training step of 64 clips: 0.19 ms estimated. Width, depth, kernel and direction have no meaning
+    for this family.
+
+    Lesson: 04
+    """
+
+    size = (9.2, 5.0)
+
+    def __init__(
+        self,
+        *,
+        input_shape: tuple[int, int] = (50, 20),
+        n_classes: int = 10,
+        hop_seconds: float = 0.020,
+        batch_size: int = 64,
+        measure: Callable[..., float] | None = None,
+        speed: float | None = None,
+    ) -> None:
+        self.input_shape, self.n_classes = tuple(input_shape), n_classes
+        self.hop_seconds, self.batch_size = hop_seconds, batch_size
+        self.measure, self.speed = measure or measured_step, speed
+        super().__init__()
+
+    def controls(self) -> dict[str, ipywidgets.Widget]:
+        """Return the controls: family, width, depth, kernel in frames, both directions, measure."""
+        return {
+            "family": choice("family", FAMILIES, value="CNN"),
+            "width": slider("width", 16, low=4, high=96, step=4, unit="channels or units"),
+            "depth": slider("depth", 2, low=1, high=4, step=1, unit="layers"),
+            "kernel": slider("kernel", 3, low=1, high=11, step=2, unit="frames"),
+            "both": switch("both directions", True),
+            "measure": switch("measure a step (takes seconds)", False),
+        }
+
+    def compute(
+        self, *, family: str, width: float, depth: float, kernel: float, both: bool, measure: bool
+    ) -> Sized:
+        """Describe the network of these sizes; build it and time it only if asked to."""
+        shape = {"input_shape": self.input_shape, "n_classes": self.n_classes}
+        try:
+            config = _config(
+                family, int(width), int(depth), int(kernel), both=both, input_shape=self.input_shape
+            )
+            description = models.describe(config, hop_seconds=self.hop_seconds, **shape)
+        except ValueError as error:
+            return Sized(family, None, None, math.nan, None, self.batch_size, str(error))
+        speed = self.speed or multiply_adds_per_second()
+        estimated = 1000 * _STEP_AND_ANSWER * self.batch_size * description.multiply_adds / speed
+        measured = self.measure(config, batch_size=self.batch_size, **shape) if measure else None
+        return Sized(family, config, description, estimated, measured, self.batch_size)
+
+    def build(self, figure: Figure, result: Sized) -> list[Artist]:
+        """Make room for the network above and its table below."""
+        grid = figure.add_gridspec(2, 1, height_ratios=(1, 1.25))
+        self._above = prepared(figure.add_subplot(grid[0]), size=self.size)
+        self._below = prepared(figure.add_subplot(grid[1]), size=self.size)
+        for axes in (self._above, self._below):
+            axes.set_axis_off()
+            axes.autoscale(False)
+        self._blocks = PolyCollection([], linewidths=1.2)
+        self._above.add_collection(self._blocks, autolim=False)
+        looks = {"color": look().ink, "fontsize": 8}
+        self._labels = [
+            self._above.text(0, 0, "", ha="center", va="top", **looks) for _ in range(_MOST_BLOCKS)
+        ]
+        self._table = self._below.text(
+            0.0, 1.0, "", va="top", family="monospace", transform=self._below.transAxes, **looks
+        )
+        return [self._blocks, *self._labels, self._table]
+
+    def draw(self, result: Sized) -> None:
+        """Move the blocks and write the table."""
+        blocks = network_blocks(result.description) if result.description else []
+        polygons, colors, middles, width = block_polygons(blocks)
+        self._blocks.set_verts(polygons)
+        self._blocks.set_edgecolor(colors or "none")
+        self._blocks.set_facecolor([mpl.colors.to_rgba(color, 0.25) for color in colors] or "none")
+        # One scale for all networks, so that a wider one looks wider; only very long ones shrink.
+        lowest = min((polygon[:, 1].min() for polygon in polygons), default=0.0)
+        for label, block, middle in zip(self._labels, blocks, middles, strict=False):
+            label.set_text(block.label)
+            label.set_position((middle, lowest - 0.15))
+        for label in self._labels[len(blocks) :]:
+            label.set_text("")
+        set_limits(self._above, x=(-0.3, max(width, 8.6) + 0.3), y=(-2.6, 1.3))
+        self._table.set_text(_table(result))
+
+    def describe(self, result: Sized) -> str:
+        """Say what the network costs, and what the controls do not change."""
+        if result.description is None:
+            return f"There is no such network. {result.trouble}"
+        description = result.description
+        heard = max(
+            (
+                row.receptive_field_seconds
+                for row in description.layers
+                if row.kind.startswith(("Conv", "MaxPooling"))
+            ),
+            default=math.inf,
+        )
+        reach = (
+            f"Its last convolution has heard {1000 * heard:.0f} ms at once."
+            if math.isfinite(heard)
+            else "Each answer has heard the whole clip."
+        )
+        said = (
+            f"{result.family[0].upper()}{result.family[1:]}: {_spaced(description.parameters)} parameters, "
+            f"{_spaced(description.multiply_adds)} multiply-adds for one clip. {reach} A training step of "
+            f"{result.batch_size} clips: {_ms(result.estimated_ms)} estimated"
+        )
+        said += f", {_ms(result.measured_ms)} measured." if result.measured_ms is not None else "."
+        unused = [name for key, name in _NAMES.items() if key not in _USED[result.family]]
+        if unused:
+            listed = unused[0] if len(unused) == 1 else f"{', '.join(unused[:-1])} and {unused[-1]}"
+            verb = "has" if len(unused) == 1 else "have"
+            said += f" {listed[0].upper()}{listed[1:]} {verb} no meaning for this family."
+        return said
+
+
+_MOST_BLOCKS = 12
+_MOST_ROWS = 15
+
+
+def _config(
+    family: str, width: int, depth: int, kernel: int, *, both: bool, input_shape: tuple[int, int]
+) -> ModelConfig:
+    """Give the configuration of a family with these sizes."""
+    if family == "softmax regression":
+        return models.SoftmaxConfig()
+    if family == "the article's Conv1D":
+        return models.ArticleCnnConfig(filters=width, kernel_size=kernel)
+    if family in _CELLS:
+        return models.RnnConfig(cell=_CELLS[family], units=width, layers=depth, bidirectional=both)
+    channels, pools = (width,) * depth, _pools(depth, input_shape)
+    if family == "CNN":
+        return models.CnnConfig(channels=channels, kernel_size=(kernel, 3), pools=pools)
+    return models.CrnnConfig(
+        conv_channels=channels,
+        kernel_size=(kernel, 3),
+        pools=pools,
+        gru_units=width,
+        bidirectional=both,
+        head="max",
+    )
+
+
+def _pools(depth: int, input_shape: tuple[int, int]) -> tuple[tuple[int, int], ...]:
+    """Halve time twice and frequency as long as two bands are left."""
+    bands, pools = input_shape[1], []
+    for number in range(depth):
+        pools.append((2 if number < 2 else 1, 2 if bands >= 4 else 1))
+        bands //= pools[-1][1]
+    return tuple(pools)
+
+
+def _table(result: Sized) -> str:
+    """Write the layers that have something to count, one line each."""
+    if result.description is None:
+        return result.trouble
+    lines = [
+        f"{'layer':<18}{'output':<16}{'parameters':>12}{'multiply-adds':>16}{'has heard':>12}{'memory':>11}"
+    ]
+    rows = [row for row in result.description.layers if row.kind not in _LEFT_OUT]
+    for row in rows[:_MOST_ROWS]:
+        heard = row.receptive_field_seconds
+        reach = "all" if heard is None or not math.isfinite(heard) else f"{1000 * heard:.0f} ms"
+        shape = " × ".join(map(str, row.output_shape))
+        lines.append(
+            f"{row.name[:17]:<18}{shape:<16}{_spaced(row.parameters):>12}{_spaced(row.multiply_adds):>16}"
+            f"{reach:>12}{row.activation_bytes / 1024:>7.1f} KiB"
+        )
+    total = result.description
+    lines.append(
+        f"{'all':<34}{_spaced(total.parameters):>12}{_spaced(total.multiply_adds):>16}{'':>12}"
+        f"{total.activation_bytes / 1024:>7.1f} KiB"
+    )
+    return "\n".join(lines)
+
+
+_LEFT_OUT = ("Reshape", "Dropout", "ReLU", "Softmax")
+
+
+def _spaced(number: int) -> str:
+    return f"{number:,}".replace(",", "\N{NO-BREAK SPACE}")
+
+
+def _ms(milliseconds: float) -> str:
+    return f"{milliseconds:.2g} ms" if milliseconds < 10 else f"{milliseconds:.0f} ms"
+
+
+# --- time -----------------------------------------------------------------------------------------------
+
+
+@functools.lru_cache(maxsize=1)
+def multiply_adds_per_second(size: int = 512, tries: int = 5) -> float:
+    """Measure how many multiply-adds this processor does in a second at its best: a large matrix product.
+
+    Parameters
+    ----------
+    size : int
+        Rows and columns of both matrices.
+    tries : int
+        Products to time; the fastest counts.
+
+    Returns
+    -------
+    float
+
+    Examples
+    --------
+    >>> multiply_adds_per_second(64) > 1e6
+    True
+
+    Lesson: 04
+    """
+    matrix = np.ones((size, size), np.float32)
+    taken = []
+    for _ in range(tries + 1):  # the first one wakes the processor's threads
+        began = time.perf_counter()
+        matrix @ matrix
+        taken.append(time.perf_counter() - began)
+    return size**3 / max(min(taken), 1e-9)
+
+
+@functools.lru_cache(maxsize=64)
+def measured_step(
+    config: ModelConfig, *, input_shape: tuple[int, int], n_classes: int, batch_size: int
+) -> float:
+    """Build a network and time its training steps on random input.
+
+    Parameters
+    ----------
+    config : ModelConfig
+        Sizes of the network.
+    input_shape : (int, int)
+        Frames and bands of one clip.
+    n_classes : int
+        Words to tell apart.
+    batch_size : int
+        Clips in one step.
+
+    Returns
+    -------
+    float
+        Milliseconds of the fastest of several steps. The first, in which TensorFlow makes its graph, does
+        not count.
+
+    Lesson: 04
+    """
+    keras = models.import_keras()
+    model = models.build(config, input_shape=input_shape, n_classes=n_classes, seed=0)
+    model.compile(keras.optimizers.Adam(1e-3), "sparse_categorical_crossentropy")
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(batch_size, *input_shape)).astype(np.float32)
+    y = rng.integers(0, n_classes, batch_size)
+    model.train_on_batch(x, y)
+    taken = []
+    for _ in range(5):
+        began = time.perf_counter()
+        model.train_on_batch(x, y)
+        taken.append(time.perf_counter() - began)
+    return 1000 * min(taken)
