@@ -160,7 +160,7 @@ def test_evaluate_says_what_data_it_lacks(model, tmp_path, capsys, monkeypatch):
 def test_train_passes_its_options_on_and_saves(tmp_path, corpus, capsys, monkeypatch):
     calls = []
 
-    def fake(train_set, *, validation, config, progress):
+    def fake(train_set, *, validation, config, progress, **options):
         calls.append((set(train_set.speakers), set(validation.speakers), config, progress))
         return training.TrainingResult(machine(("1", "2")), {"loss": [1.0]}, 2.0, 1)
 

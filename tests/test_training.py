@@ -11,7 +11,8 @@ from asrlib.errors import AudioError
 from asrlib.features import FeatureConfig
 from asrlib.models import CrnnConfig, crnn, get_weights
 from asrlib.recognizer import Recognizer
-from asrlib.training import TrainingConfig, _Batches, _checked_sets, train
+from asrlib.training import TrainingConfig, train
+from asrlib.training.batches import Batches, checked_sets
 
 RATE = 16_000
 # One direction and no attention: TensorFlow takes most of these tests' time to trace the network.
@@ -197,12 +198,8 @@ def test_an_error_in_a_hook_reaches_the_caller_as_it_was(sets):
 
 
 def stream(dataset, config, **hooks):
-    hooks = {"augment": None, "augment_samples": None} | hooks
-    batches = _Batches(dataset, ("fall", "rise"), config=config, **hooks)
-    try:
-        return list(batches.stream())
-    finally:
-        batches.close()
+    batches = Batches(dataset, ("fall", "rise"), config=config, **hooks)
+    return [batches[number] for number in range(len(batches))]
 
 
 def test_every_epoch_sees_each_clip_once_in_another_order(sets):
@@ -290,7 +287,7 @@ def test_shared_speakers_are_refused_unless_allowed(sets):
         ValueError, match=r"3 speakers are in both .*ann, bob, cem.*allow_shared_speakers=True"
     ):
         train(sets[0], validation=sets[0], progress=False)
-    assert _checked_sets(sets[0], sets[0], config=QUICK, allow_shared_speakers=True) == ("fall", "rise")
+    assert checked_sets(sets[0], sets[0], config=QUICK, allow_shared_speakers=True) == ("fall", "rise")
 
 
 def test_unusable_sets_are_refused(sets, tmp_path):
