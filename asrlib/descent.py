@@ -51,6 +51,8 @@ __all__ = [
 Rows = np.ndarray | slice
 Schedule = Callable[[int], float]
 _ALL = slice(None)
+# OpenBLAS spreads larger products over threads. On a busy machine those wait for each other for milliseconds.
+_ONE_THREAD_PRODUCT = 4 * 65536
 
 
 # --- the loss -----------------------------------------------------------------------------------------------
@@ -81,7 +83,8 @@ def softmax(scores: np.ndarray) -> np.ndarray:
 
     Lesson: 05
     """
-    powers = np.exp(scores - np.max(scores, axis=-1, keepdims=True))  # the largest exponent is 0: no overflow
+    scores = np.asarray(scores)
+    powers = np.exp(scores - scores.max(axis=-1, keepdims=True))  # the largest exponent is 0: no overflow
     return powers / powers.sum(axis=-1, keepdims=True)
 
 
@@ -176,10 +179,13 @@ def gradient(scores: np.ndarray, labels: np.ndarray) -> np.ndarray:
 
     Lesson: 05
     """
-    scores, labels = _checked(scores, labels)
-    error = softmax(scores)
-    error[np.arange(len(labels)), labels] -= 1
-    return error / len(labels)
+    return _errors(*_checked(scores, labels))
+
+
+def _errors(scores: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    errors = softmax(scores)
+    errors[np.arange(len(labels)), labels] -= 1
+    return errors / len(labels)
 
 
 def finite_difference(
@@ -308,17 +314,28 @@ class SoftmaxRegression:
     def loss(self, weights: np.ndarray, rows: Rows = _ALL) -> float:
         """Return the cross-entropy of these clips, in nats per clip, with the penalty `l2`."""
         penalty = self.l2 / 2 * np.sum(weights**2) if self.l2 else 0.0
-        return cross_entropy(self.inputs[rows] @ weights, self.labels[rows]) + float(penalty)
+        return cross_entropy(_scores(self.inputs[rows], weights), self.labels[rows]) + float(penalty)
 
     def gradient(self, weights: np.ndarray, rows: Rows = _ALL) -> np.ndarray:
         """Return how the loss of these clips changes with each weight."""
         inputs = self.inputs[rows]
-        slope = inputs.T @ gradient(inputs @ weights, self.labels[rows])
+        errors = _errors(_scores(inputs, weights), self.labels[rows])
+        slope = sum(inputs[block].T @ errors[block] for block in _blocks(inputs, weights))
         return slope + self.l2 * weights if self.l2 else slope
 
     def scores(self, weights: np.ndarray, features: np.ndarray | None = None) -> np.ndarray:
         """Return the scores of other clips, or of its own: (n_clips, n_classes)."""
-        return (self.inputs if features is None else with_bias(features)) @ weights
+        return _scores(self.inputs if features is None else with_bias(features), weights)
+
+
+def _scores(inputs: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Return ``inputs @ weights``, a block of rows at a time."""
+    return np.concatenate([inputs[block] @ weights for block in _blocks(inputs, weights)])
+
+
+def _blocks(inputs: np.ndarray, weights: np.ndarray) -> list[slice]:
+    height = max(1, _ONE_THREAD_PRODUCT // weights.size)
+    return [slice(first, first + height) for first in range(0, len(inputs), height)]
 
 
 def with_bias(features: np.ndarray) -> np.ndarray:
