@@ -73,6 +73,7 @@ class LearningCurves:
             axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1, nbins=8))
             for name, looks in self._looks().items():
                 (self._lines[metric, name],) = axes.plot([], [], label=name, **looks)
+                self._lines[metric, name].set_in_layout(False)  # without points it has no place yet
         self.axes[1].set_ylim(0, 100)
         self.axes[1].set_yticks([0, 25, 50, 75, 100])
         for axes in self.axes:
@@ -161,7 +162,8 @@ class LearningCurves:
         handles = [Line2D([], [], label=name, **self._looks()[name]) for name in names]
         self.axes[0].legend(
             handles=handles, loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=3, frameon=False, fontsize=9,
-            labelcolor=self.theme.ink, borderaxespad=0.2, handlelength=1.8, columnspacing=1.2,
+            labelcolor=self.theme.ink, borderaxespad=0.2, handlelength=1.6, columnspacing=1.0,
+            handletextpad=0.5,
         )  # fmt: skip
 
 
