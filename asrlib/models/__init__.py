@@ -34,6 +34,7 @@ from asrlib.models.configs import (
     config_from_dict,
     member_names,
 )
+from asrlib.models.description import Description, LayerRow, describe
 from asrlib.models.layers import count_parameters, weight_shapes
 from asrlib.models.weights import check_weights, get_weights, set_weights
 
@@ -47,6 +48,8 @@ __all__ = [
     "ArticleCnnConfig",
     "CnnConfig",
     "CrnnConfig",
+    "Description",
+    "LayerRow",
     "ModelConfig",
     "RnnConfig",
     "SoftmaxConfig",
@@ -57,6 +60,7 @@ __all__ = [
     "config_from_dict",
     "count_parameters",
     "crnn",
+    "describe",
     "get_weights",
     "import_keras",
     "member_names",

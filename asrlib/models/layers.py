@@ -184,19 +184,19 @@ def output_shape(layer: Layer, *inputs: Shape) -> Shape:
         return (*x[:-1], sizes["units"])
     if kind in ("Conv1D", "Conv2D"):
         lengths = [
-            _steps(length, kernel, stride, sizes.get("padding", "valid"))
-            for length, kernel, stride in zip(x, _spans(sizes), _strides(sizes), strict=False)
+            _steps(length, span, stride, sizes.get("padding", "valid"))
+            for length, span, stride in zip(x, spans(sizes), strides(sizes), strict=False)
         ]
         return (*lengths, sizes["channels"])
     if "Pooling" in kind and not kind.startswith("Global"):
         lengths = [
             _steps(length, pool, stride, sizes.get("padding", "valid"))
-            for length, pool, stride in zip(x, sizes["pool"], _strides(sizes), strict=False)
+            for length, pool, stride in zip(x, sizes["pool"], strides(sizes), strict=False)
         ]
         return (*lengths, x[-1])
     if kind.startswith("Global"):
         return (x[-1],)
-    if _cell(kind):
+    if cell_of(kind):
         width = sizes["units"] * (2 if _runs(layer) else 1)
         return (x[0], width) if sizes["every_step"] else (width,)
     if kind == "Dot":
@@ -218,15 +218,15 @@ def layer_weights(layer: Layer, *inputs: Shape) -> dict[str, Shape]:
         shapes = {"kernel": (*sizes["kernel"], width, sizes["channels"])}
         return _named(layer.name, shapes | ({"bias": (sizes["channels"],)} if bias else {}))
     if kind == "BatchNormalization":
-        names = ("gamma", "beta", "moving_mean", "moving_variance")
-        return _named(layer.name, dict.fromkeys(names, (width,)))
-    cell, units = _cell(kind), sizes.get("units", 0)
+        names = [name for name, flag in (("gamma", "scale"), ("beta", "center")) if sizes.get(flag, True)]
+        return _named(layer.name, dict.fromkeys((*names, "moving_mean", "moving_variance"), (width,)))
+    cell, units = cell_of(kind), sizes.get("units", 0)
     if cell:
         gates = GATES[cell] * units  # the gates stand side by side
         shapes = {"kernel": (width, gates), "recurrent_kernel": (units, gates)}
         if bias:
             # Keras' GRU adds one bias to the input's part and one to the recurrent part.
-            shapes["bias"] = (2, gates) if cell == "GRU" else (gates,)
+            shapes["bias"] = (2, gates) if sizes.get("two_biases", cell == "GRU") else (gates,)
         return {
             name: shape
             for run in _runs(layer) or (layer.name,)
@@ -331,7 +331,7 @@ def _named(name: str, shapes: Mapping[str, Shape]) -> dict[str, Shape]:
     return {f"{name}/{weight}": shape for weight, shape in shapes.items()}
 
 
-def _cell(kind: str) -> str:
+def cell_of(kind: str) -> str:
     """Return the recurrent cell of a kind of layer, or "" if it has none."""
     cell = kind.removeprefix("Bidirectional ")
     return cell if cell in GATES else ""
@@ -341,13 +341,13 @@ def _runs(layer: Layer) -> tuple[str, ...]:
     return layer.sizes.get("runs", ())
 
 
-def _spans(sizes: Mapping[str, Any]) -> Shape:
+def spans(sizes: Mapping[str, Any]) -> Shape:
     """Give how many inputs lie under a kernel from end to end, the gaps of a dilated one included."""
     dilation = sizes.get("dilation", (1,) * len(sizes["kernel"]))
     return tuple((length - 1) * gap + 1 for length, gap in zip(sizes["kernel"], dilation, strict=True))
 
 
-def _strides(sizes: Mapping[str, Any]) -> Shape:
+def strides(sizes: Mapping[str, Any]) -> Shape:
     """Give the steps between neighbouring outputs: of a pool its own size, unless it says otherwise."""
     return sizes.get("stride") or sizes.get("pool") or (1,) * len(sizes["kernel"])
 
@@ -355,3 +355,11 @@ def _strides(sizes: Mapping[str, Any]) -> Shape:
 def _steps(length: int, span: int, stride: int, padding: str) -> int:
     """Count the places of a kernel or a pool along one axis."""
     return (length - span) // stride + 1 if padding == "valid" else -(-length // stride)
+
+
+def before_and_after(length: int, span: int, stride: int, padding: str) -> tuple[int, int]:
+    """Count the zeros that are put before and after one axis."""
+    if padding == "valid":
+        return 0, 0
+    total = max(0, (_steps(length, span, stride, padding) - 1) * stride + span - length)
+    return (span - 1, 0) if padding == "causal" else (total // 2, total - total // 2)
