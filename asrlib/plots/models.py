@@ -38,7 +38,7 @@ __all__ = [
     "unrolled",
 ]
 
-_SIGNED_MAP = "PuOr_r"  # orange against, purple for: the same in light and in dark
+_SIGNED_MAP = "PuOr"  # orange below zero, purple above
 _POWER_MAP = "magma"
 _LINES = ("-", "--", "-.", ":")
 _MARKS = ("o", "s", "^", "D", "v", "P")
@@ -222,7 +222,7 @@ def activations(
             _image(axes, maps[:, :, channel], cmap=_POWER_MAP, limits=(0, brightest), unit=unit)
             axes.set_title(str(channel), loc="left", fontsize=9, pad=2)
             axes.set_yticks([])
-        _label_sheet(grid, len(channels), x="step" if seconds is None else "time (s)", y="")
+        _label_sheet(grid, len(channels), x="step" if seconds is None else "time (s)", y="frequency")
     describe(
         figure,
         f"What {len(channels)} channels answer to one clip, each as a picture of time and frequency.",
@@ -262,10 +262,8 @@ def states(
     """
     values = one(values, "values", ndim=2, shape="(time, n_units)")
     ax = prepared(ax, size=(7.0, 2.2))
-    # The order of units says nothing; sorted by when they are strongest, the picture can be read.
-    order = np.argsort(np.abs(values).argmax(axis=0), kind="stable")
     reach = _reach(values)
-    _image(ax, values[:, order], cmap=_SIGNED_MAP, limits=(-reach, reach), unit=hop_seconds or 1.0)
+    _image(ax, _sorted_units(values), cmap=_SIGNED_MAP, limits=(-reach, reach), unit=hop_seconds or 1.0)
     ax.set_xlabel("time (s)" if hop_seconds else "step")
     ax.set_ylabel(f"{name}s, sorted")
     ax.set_yticks([])
@@ -524,7 +522,7 @@ def through_layers(
         for axes, (name, values) in zip(all_axes[1:], rows.items(), strict=False):
             size = " × ".join(map(str, values.shape))
             said.append(f"{name} {' by '.join(map(str, values.shape))}")
-            shown = values.max(axis=2) if values.ndim == 3 else values
+            shown = values.max(axis=2) if values.ndim == 3 else _sorted_units(values)
             signed = shown.min() < 0
             reach = _reach(shown)
             _image(
@@ -535,7 +533,7 @@ def through_layers(
                 unit=seconds / len(values),
             )
             axes.set_title(f"{name}: {size}", loc="left")
-            axes.set_ylabel("frequency" if values.ndim == 3 else "unit")
+            axes.set_ylabel("frequency" if values.ndim == 3 else "unit, sorted")
             axes.set_yticks([])
         last_picture = all_axes[len(rows)]
         for axes in all_axes[: len(rows) + 1]:
@@ -632,8 +630,10 @@ class Block:
         "input", "convolution", "recurrent", "dense" or "other".
     shape : tuple of int
         What comes out for one clip.
-    parameters : int
-        Weights of all its layers.
+    parameters, multiply_adds, activation_bytes : int
+        Of all its layers.
+    receptive_field_seconds : float or None
+        How much sound its last layer has heard; None where that is the whole clip.
 
     Lesson: 04
     """
@@ -642,6 +642,9 @@ class Block:
     kind: str
     shape: tuple[int, ...]
     parameters: int
+    multiply_adds: int = 0
+    activation_bytes: int = 0
+    receptive_field_seconds: float | None = None
 
     @property
     def label(self) -> str:
@@ -676,12 +679,24 @@ def network_blocks(description: Description) -> list[Block]:
     for row in description.layers:
         before = blocks[-1] if blocks else None
         pooling = "Pooling" in row.kind and not row.kind.startswith("Global")
+        name, kind = row.name.replace("_forward", "").replace("_", " "), _kind_of(row.kind)
+        shape, sums = tuple(row.output_shape), [0, 0, 0]
         if before and (pooling or row.kind in _QUIET_KINDS or row.name.startswith("weighted")):
-            shape = before.shape if row.kind == "Reshape" else tuple(row.output_shape)
-            blocks[-1] = Block(before.name, before.kind, shape, before.parameters + row.parameters)
-        else:
-            name = row.name.replace("_forward", "").replace("_", " ")
-            blocks.append(Block(name, _kind_of(row.kind), tuple(row.output_shape), row.parameters))
+            name, kind = before.name, before.kind
+            shape = before.shape if row.kind == "Reshape" else shape
+            sums = [before.parameters, before.multiply_adds, before.activation_bytes]
+            blocks.pop()
+        blocks.append(
+            Block(
+                name,
+                kind,
+                shape,
+                sums[0] + row.parameters,
+                sums[1] + row.multiply_adds,
+                sums[2] + row.activation_bytes,
+                row.receptive_field_seconds,
+            )
+        )
     return blocks
 
 
@@ -706,7 +721,15 @@ def block_color(block: Block) -> str:
     return kinds.get(block.kind, look().quiet)
 
 
-def block_polygons(blocks: Sequence[Block]) -> tuple[list[np.ndarray], list[str], list[float], float]:
+def block_face(color: str) -> tuple[float, ...]:
+    """Give the pale colour that fills a block, opaque wherever the background is known."""
+    if look().face == "none":
+        return mpl.colors.to_rgba(color, 0.25)
+    edge, face = np.array(mpl.colors.to_rgb(color)), np.array(mpl.colors.to_rgb(look().face))
+    return (*(0.25 * edge + 0.75 * face), 1.0)
+
+
+def block_polygons(blocks: Sequence[Block]) -> tuple[list[np.ndarray], list[str], list[tuple[float, float]]]:
     """Lay a network's blocks out from left to right, in units of about an inch.
 
     The width of a block is its length in time; its height goes with the logarithm of how many numbers there
@@ -723,21 +746,19 @@ def block_polygons(blocks: Sequence[Block]) -> tuple[list[np.ndarray], list[str]
         Corners of each rectangle, around a height of 0.
     colors : list of str
         One for each rectangle.
-    middles : list of float
-        Where the label of each block stands.
-    width : float
-        Of the whole.
+    edges : list of (float, float)
+        Where each block begins and ends.
 
     Examples
     --------
-    >>> polygons, colors, middles, width = block_polygons([Block("features", "input", (50, 20), 0)])
-    >>> len(polygons), len(middles)
+    >>> polygons, colors, edges = block_polygons([Block("features", "input", (50, 20), 0)])
+    >>> len(polygons), len(edges)
     (1, 1)
 
     Lesson: 04
     """
     longest = max((block.shape[0] for block in blocks if len(block.shape) > 1), default=1)
-    polygons, colors, middles, x = [], [], [], 0.0
+    polygons, colors, edges, x = [], [], [], 0.0
     for block in blocks:
         wide = 0.12 + 0.75 * block.shape[0] / longest if len(block.shape) > 1 else 0.12
         tall = 0.2 * math.log2(1 + (block.shape[1] if len(block.shape) > 1 else block.shape[0]))
@@ -758,9 +779,9 @@ def block_polygons(blocks: Sequence[Block]) -> tuple[list[np.ndarray], list[str]
                 )
             )
             colors.append(block_color(block))
-        middles.append(x + room / 2)
+        edges.append((left, left + wide + 0.05 * (sheets - 1)))
         x += room + _BLOCK_GAP
-    return polygons, colors, middles, x - _BLOCK_GAP
+    return polygons, colors, edges
 
 
 def architecture(description: Description, *, ax: Axes | None = None) -> Axes:
@@ -792,24 +813,21 @@ def architecture(description: Description, *, ax: Axes | None = None) -> Axes:
     Lesson: 04
     """
     blocks = network_blocks(description)
-    polygons, colors, middles, width = block_polygons(blocks)
-    ax = prepared(ax, size=(max(5.0, 1.15 * width), 2.9))
+    polygons, colors, edges = block_polygons(blocks)
+    width = edges[-1][1]
+    ax = prepared(ax, size=(max(5.0, 1.15 * width), 2.6))
     ax.set_axis_off()
-    faces = [mpl.colors.to_rgba(color, 0.25) for color in colors]
+    faces = list(map(block_face, colors))
     ax.add_collection(PolyCollection(polygons, facecolors=faces, edgecolors=colors, linewidths=1.2))
     lowest = min(polygon[:, 1].min() for polygon in polygons)
-    for block, middle in zip(blocks, middles, strict=True):
-        ax.text(middle, lowest - 0.2, block.label, ha="center", va="top", fontsize=8, color=look().ink)
-    for left, right in itertools.pairwise(middles):
-        ax.annotate(
-            "",
-            ((left + right) / 2 + 0.16, 0.9),
-            ((left + right) / 2 - 0.16, 0.9),
-            xycoords=("data", "axes fraction"),
-            arrowprops={"arrowstyle": "->", "color": look().quiet},
-        )
+    for block, (left, right) in zip(blocks, edges, strict=True):
+        place = {"ha": "center", "va": "top", "fontsize": 8, "color": look().ink}
+        ax.text((left + right) / 2, lowest - 0.2, block.label, **place)
+    for (_, start), (end, _) in itertools.pairwise(edges):
+        arrow = {"arrowstyle": "->", "color": look().quiet}
+        ax.annotate("", (end - 0.06, 0), (start + 0.06, 0), arrowprops=arrow)
     ax.set_xlim(-0.3, width + 0.3)
-    ax.set_ylim(lowest - 1.1, max(polygon[:, 1].max() for polygon in polygons) + 0.25)
+    ax.set_ylim(lowest - 0.95, max(polygon[:, 1].max() for polygon in polygons) + 0.2)
     listed = ", ".join(f"{block.name} {' × '.join(map(str, block.shape))}" for block in blocks)
     describe(ax, f"A network from left to right: {listed}.")
     return ax
@@ -838,6 +856,11 @@ def _image(
         vmax=limits[1],
         extent=(0, len(picture) * unit, -0.5, picture.shape[1] - 0.5),
     )
+
+
+def _sorted_units(values: np.ndarray) -> np.ndarray:
+    """Order units by when they are strongest; their own order says nothing."""
+    return values[:, np.argsort(np.abs(values).argmax(axis=0), kind="stable")]
 
 
 def _reach(values: np.ndarray) -> float:

@@ -7,9 +7,9 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import ipywidgets
-import matplotlib as mpl
 import numpy as np
 from matplotlib.artist import Artist
 from matplotlib.collections import PolyCollection
@@ -18,7 +18,7 @@ from matplotlib.figure import Figure
 from asrlib import models
 from asrlib.models import Description, ModelConfig
 from asrlib.plots.common import look, prepared
-from asrlib.plots.models import block_polygons, network_blocks
+from asrlib.plots.models import block_face, block_polygons, network_blocks
 from asrlib.widgets.explorer import Explorer, choice, set_limits, slider, switch
 
 __all__ = ["ModelExplorer", "Sized", "measured_step", "multiply_adds_per_second"]
@@ -113,7 +113,7 @@ class ModelExplorer(Explorer):
     Lesson: 04
     """
 
-    size = (9.2, 5.0)
+    size = (9.2, 4.4)
 
     def __init__(
         self,
@@ -160,7 +160,7 @@ class ModelExplorer(Explorer):
 
     def build(self, figure: Figure, result: Sized) -> list[Artist]:
         """Make room for the network above and its table below."""
-        grid = figure.add_gridspec(2, 1, height_ratios=(1, 1.25))
+        grid = figure.add_gridspec(2, 1, height_ratios=(1.1, 1))
         self._above = prepared(figure.add_subplot(grid[0]), size=self.size)
         self._below = prepared(figure.add_subplot(grid[1]), size=self.size)
         for axes in (self._above, self._below):
@@ -168,48 +168,47 @@ class ModelExplorer(Explorer):
             axes.autoscale(False)
         self._blocks = PolyCollection([], linewidths=1.2)
         self._above.add_collection(self._blocks, autolim=False)
-        looks = {"color": look().ink, "fontsize": 8}
+        looks = {"color": look().ink, "fontsize": 8.5}
         self._labels = [
             self._above.text(0, 0, "", ha="center", va="top", **looks) for _ in range(_MOST_BLOCKS)
         ]
-        self._table = self._below.text(
-            0.0, 1.0, "", va="top", family="monospace", transform=self._below.transAxes, **looks
-        )
-        return [self._blocks, *self._labels, self._table]
+        # A text for each column: to pad one large text with spaces would take three times as long to draw.
+        self._columns = []
+        for x, side, title in _COLUMNS:
+            place = {"transform": self._below.transAxes, "va": "baseline", "ha": side, "linespacing": 1.35}
+            self._below.text(x, 1.0, title, **place, **looks, fontweight="bold")
+            self._columns.append(self._below.text(x, 0.87, "", multialignment=side, **place, **looks))
+        return [self._blocks, *self._labels, *self._columns]
 
     def draw(self, result: Sized) -> None:
         """Move the blocks and write the table."""
         blocks = network_blocks(result.description) if result.description else []
-        polygons, colors, middles, width = block_polygons(blocks)
+        polygons, colors, edges = block_polygons(blocks)
         self._blocks.set_verts(polygons)
         self._blocks.set_edgecolor(colors or "none")
-        self._blocks.set_facecolor([mpl.colors.to_rgba(color, 0.25) for color in colors] or "none")
+        self._blocks.set_facecolor(list(map(block_face, colors)) or "none")
+        width = edges[-1][1] if edges else 0.0
         # One scale for all networks, so that a wider one looks wider; only very long ones shrink.
         lowest = min((polygon[:, 1].min() for polygon in polygons), default=0.0)
-        for label, block, middle in zip(self._labels, blocks, middles, strict=False):
-            label.set_text(block.label)
-            label.set_position((middle, lowest - 0.15))
+        for label, block, (left, right) in zip(self._labels, blocks, edges, strict=False):
+            label.set_text(block.name)
+            label.set_position(((left + right) / 2, lowest - 0.15))
         for label in self._labels[len(blocks) :]:
             label.set_text("")
-        set_limits(self._above, x=(-0.3, max(width, 8.6) + 0.3), y=(-2.6, 1.3))
-        self._table.set_text(_table(result))
+        set_limits(self._above, x=(-0.3, max(width, 8.6) + 0.3), y=(-1.75, 1.15))
+        for column, cells in zip(self._columns, _table(result), strict=True):
+            column.set_text("\n".join(cells))
 
     def describe(self, result: Sized) -> str:
         """Say what the network costs, and what the controls do not change."""
         if result.description is None:
             return f"There is no such network. {result.trouble}"
         description = result.description
-        heard = max(
-            (
-                row.receptive_field_seconds
-                for row in description.layers
-                if row.kind.startswith(("Conv", "MaxPooling"))
-            ),
-            default=math.inf,
-        )
+        local = [row for row in description.layers if row.kind.startswith(("Conv", "MaxPooling"))]
+        heard = local[-1].receptive_field_seconds if local else None
         reach = (
             f"Its last convolution has heard {1000 * heard:.0f} ms at once."
-            if math.isfinite(heard)
+            if heard
             else "Each answer has heard the whole clip."
         )
         said = (
@@ -227,7 +226,14 @@ class ModelExplorer(Explorer):
 
 
 _MOST_BLOCKS = 12
-_MOST_ROWS = 15
+_COLUMNS = (
+    (0.02, "left", "layer"),
+    (0.20, "left", "what comes out"),
+    (0.50, "right", "parameters"),
+    (0.66, "right", "multiply-adds"),
+    (0.80, "right", "memory"),
+    (0.95, "right", "has heard"),
+)
 
 
 def _config(
@@ -262,31 +268,22 @@ def _pools(depth: int, input_shape: tuple[int, int]) -> tuple[tuple[int, int], .
     return tuple(pools)
 
 
-def _table(result: Sized) -> str:
-    """Write the layers that have something to count, one line each."""
+def _table(result: Sized) -> list[list[str]]:
+    """Write what comes out of each block and what it costs: a list of cells for each column."""
     if result.description is None:
-        return result.trouble
-    lines = [
-        f"{'layer':<18}{'output':<16}{'parameters':>12}{'multiply-adds':>16}{'has heard':>12}{'memory':>11}"
-    ]
-    rows = [row for row in result.description.layers if row.kind not in _LEFT_OUT]
-    for row in rows[:_MOST_ROWS]:
-        heard = row.receptive_field_seconds
-        reach = "all" if heard is None or not math.isfinite(heard) else f"{1000 * heard:.0f} ms"
-        shape = " × ".join(map(str, row.output_shape))
-        lines.append(
-            f"{row.name[:17]:<18}{shape:<16}{_spaced(row.parameters):>12}{_spaced(row.multiply_adds):>16}"
-            f"{reach:>12}{row.activation_bytes / 1024:>7.1f} KiB"
-        )
-    total = result.description
-    lines.append(
-        f"{'all':<34}{_spaced(total.parameters):>12}{_spaced(total.multiply_adds):>16}{'':>12}"
-        f"{total.activation_bytes / 1024:>7.1f} KiB"
-    )
-    return "\n".join(lines)
+        return [[] for _ in _COLUMNS]
+    lines = []
+    for block in network_blocks(result.description):
+        heard = block.receptive_field_seconds
+        reach = "whole clip" if heard is None else f"{1000 * heard:.0f} ms"
+        lines.append((block.name, " × ".join(map(str, block.shape)), *_costs(block), reach))
+    lines.append(("whole network", "", *_costs(result.description), ""))
+    return [list(column) for column in zip(*lines, strict=True)]
 
 
-_LEFT_OUT = ("Reshape", "Dropout", "ReLU", "Softmax")
+def _costs(counted: Any) -> tuple[str, str, str]:
+    kilobytes = counted.activation_bytes / 1024
+    return _spaced(counted.parameters), _spaced(counted.multiply_adds), f"{kilobytes:.1f} KiB"
 
 
 def _spaced(number: int) -> str:
