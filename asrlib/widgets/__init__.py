@@ -12,6 +12,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "bench_table",
         "bench_view",
         "controls",
+        "descent",
         "digits",
         "evaluation",
         "explorer",
@@ -24,6 +25,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "view",
     ],
     submod_attrs={
+        "descent": ["DescentExplorer"],
         "augmentation": ["AugmentationExplorer"],
         "bench": ["TrainingBench", "bench_run"],
         "digits": ["DigitExplorer"],
