@@ -58,9 +58,9 @@ def article_parameters(answer: Callable[[int, int], int]) -> None:
             "only whole overlaps of the kernel count",
             "as if the convolution kept all 50 frames. A kernel of 3 fits at 50 - 3 + 1 places.",
         ),
-        _article(53, 13): (
+        _article(49, 13): (
             "a kernel of 3 fits at n - 3 + 1 places",
-            "which is what one more step would give. The last place begins at frame n - 3.",
+            "which is what 47 places would give. From frame 0 to frame 47 there are 48.",
         ),
         (3 * 13 + 1) * 32: ("all layers count", "the convolution alone. Two dense layers follow."),
         _article(50, 13) - (3 * 13 + 1) * 32 + (3 + 1) * 32: (
@@ -280,7 +280,8 @@ def lstm_step(answer: Callable[..., tuple[np.ndarray, np.ndarray]]) -> None:
     expect(
         np.allclose(kept[0], np.tanh(c), atol=1e-6),
         "h is the output gate times tanh of the new c",
-        hint=f"With the output gate open, h should be tanh(c) = {np.tanh(c)[0]:.3f}; it is {kept[0][0]:.3f}.",
+        hint=f"With the output gate open, h should be tanh(c) = {np.tanh(c)[0]:.3f}; it is {kept[0][0]:.3f}. "
+        "The output gate is the last quarter.",
     )
     opened = np.repeat([100.0, -100.0, 0.7, -100.0], n)  # all in, nothing kept, nothing out
     fresh = _pair(call(answer, *_copies(x, h, c, np.zeros_like(W), np.zeros_like(U), opened)))

@@ -33,7 +33,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "explorer": ["Explorer", "choice", "set_limits", "slider", "steps", "switch"],
         "filtering": ["DenoiseExplorer", "FilterExplorer"],
         "microphone": ["Microphone"],
-        "models": ["ModelExplorer"],
+        "models": ["LayersExplorer", "ModelExplorer"],
         "sampling": ["QuantizationExplorer", "SamplingExplorer"],
         "spectra": ["MfccExplorer", "TimeFrequencyExplorer"],
     },

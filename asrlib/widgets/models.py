@@ -1,11 +1,11 @@
-"""Lesson 4's explorer: choose the sizes of a network; see its picture, its table, and what a step costs."""
+"""Lesson 4's explorers: a network of any size and what it costs; what the layers of a trained one answer."""
 
 from __future__ import annotations
 
 import functools
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,13 +15,24 @@ from matplotlib.artist import Artist
 from matplotlib.collections import PolyCollection
 from matplotlib.figure import Figure
 
-from asrlib import models
+from asrlib import audio, features, models
+from asrlib.datasets import Clip
 from asrlib.models import Description, ModelConfig
 from asrlib.plots.common import look, prepared
 from asrlib.plots.models import block_face, block_polygons, network_blocks
-from asrlib.widgets.explorer import Explorer, choice, set_limits, slider, switch
+from asrlib.recognizer import Recognizer, fit_window
+from asrlib.widgets.digits import WORDS
+from asrlib.widgets.explorer import Explorer, choice, set_limits, slider, steps, switch
 
-__all__ = ["ModelExplorer", "Sized", "measured_step", "multiply_adds_per_second"]
+__all__ = [
+    "Layers",
+    "LayersExplorer",
+    "ModelExplorer",
+    "Sized",
+    "in_pieces",
+    "measured_step",
+    "multiply_adds_per_second",
+]
 
 FAMILIES = (
     "softmax regression",
@@ -366,3 +377,226 @@ def measured_step(
         model.train_on_batch(x, y)
         taken.append(time.perf_counter() - began)
     return 1000 * min(taken)
+
+
+# --- what the layers of a trained network answer --------------------------------------------------------
+
+
+def in_pieces(samples: np.ndarray, seconds: float, *, seed: int = 0) -> np.ndarray:
+    """Cut a sound into pieces and put them together in another order, each faded so that no cut clicks.
+
+    Parameters
+    ----------
+    samples : ndarray, shape (n_samples,)
+        The sound, at 16 kHz.
+    seconds : float
+        Length of a piece; infinity leaves the sound as it is.
+    seed : int
+        Of the order.
+
+    Returns
+    -------
+    ndarray, shape (n_samples,)
+
+    Examples
+    --------
+    >>> sound = np.ones(16_000, np.float32)
+    >>> in_pieces(sound, 0.1).shape, in_pieces(sound, np.inf) is sound
+    ((16000,), True)
+
+    Lesson: 04
+    """
+    if math.isinf(seconds):
+        return samples
+    length = max(1, round(seconds * audio.SAMPLE_RATE))
+    pieces = [samples[start : start + length] for start in range(0, len(samples), length)]
+    faded = []
+    for piece in pieces:
+        n = np.arange(len(piece))
+        faded.append(piece * np.minimum(1, np.minimum(n, n[::-1]) / _FADE_SAMPLES).astype(np.float32))
+    order = np.random.default_rng(seed).permutation(len(faded))
+    return np.concatenate([faded[i] for i in order])
+
+
+_FADE_SAMPLES = 32
+_PIECES = (("whole", math.inf), *((f"{ms} ms", ms / 1000) for ms in (400, 200, 100, 50, 20)))
+
+
+@dataclass(frozen=True, eq=False)
+class Layers:
+    """A sound, and what a network makes of it.
+
+    Parameters
+    ----------
+    samples : ndarray, shape (n_samples,)
+        The sound, cut into pieces if that was asked for.
+    window : ndarray, shape (n_frames, n_features)
+        What the network reads.
+    name : str
+        The layer that was asked for.
+    values : ndarray, shape (time, frequency, channels) or (time, units)
+        What it gives.
+    probabilities : ndarray, shape (n_labels,)
+        The answer.
+
+    Lesson: 04
+    """
+
+    samples: np.ndarray
+    window: np.ndarray
+    name: str
+    values: np.ndarray
+    probabilities: np.ndarray
+
+
+class LayersExplorer(Explorer):
+    """Choose a clip and a layer of a trained recogniser; cut the clip into pieces; see and hear what changes.
+
+    Parameters
+    ----------
+    recognizer : Recognizer
+        Whose network is looked into. Of several networks that answer together, the first is shown.
+    clips : iterable of Clip
+        The clips to choose from.
+
+    Raises
+    ------
+    ValueError
+        When there is no clip.
+
+    Examples
+    --------
+    >>> from asrlib import datasets
+    >>> clips = datasets.digits("test").where(speaker="bm_daniel", take=1)
+    >>> explorer = LayersExplorer(Recognizer.default(), clips)
+    >>> explorer.still(clip="seven · bm_daniel").result.probabilities.shape
+    (10,)
+
+    Lesson: 04
+    """
+
+    size = (9.2, 4.6)
+
+    def __init__(self, recognizer: Recognizer, clips: Iterable[Clip]) -> None:
+        self.recognizer = recognizer
+        self.clips = {f"{_word(clip.label)} · {clip.speaker}": clip.samples for clip in clips}
+        if not self.clips:
+            raise ValueError("There is no clip to explore. Pass clips, such as datasets.digits('test').")
+        self.layers = self._layer_names()
+        super().__init__()
+
+    def controls(self) -> dict[str, ipywidgets.Widget]:
+        """Return the controls: clip, layer, length of the shuffled pieces."""
+        return {
+            "clip": choice("clip", list(self.clips)),
+            "layer": choice("layer", list(self.layers)),
+            "pieces": steps("in pieces of", _PIECES, value=math.inf),
+        }
+
+    def compute(self, *, clip: str, layer: str, pieces: float) -> Layers:
+        """Let the network answer, and keep what the layer gave; the pieces' length is in seconds."""
+        samples = in_pieces(self.clips[clip], pieces)
+        config = self.recognizer.features
+        window = fit_window(features.extract(samples, config), self.recognizer.n_frames)[0]
+        trace = self.recognizer.network.trace(window[None])
+        return Layers(samples, window, layer, trace[self.layers[layer]][0], trace["probabilities"][0])
+
+    def build(self, figure: Figure, result: Layers) -> list[Artist]:
+        """Draw what goes in and what comes out on the left, the layer's tiles on the right."""
+        grid = figure.add_gridspec(2, 2, width_ratios=(1, 2.4), height_ratios=(1.2, 1))
+        self._in = prepared(figure.add_subplot(grid[0, 0]), size=self.size)
+        self._out = prepared(figure.add_subplot(grid[1, 0]), size=self.size)
+        self._inside = prepared(figure.add_subplot(grid[:, 1]), size=self.size)
+        seconds = len(result.window) * self.recognizer.features.hop_seconds
+        looks = {"origin": "lower", "aspect": "auto", "interpolation": "nearest"}
+        self._features = self._in.imshow(result.window.T, cmap="magma", extent=(0, seconds, 0, 1), **looks)
+        self._in.set(xlabel="time (s)", ylabel="frequency", yticks=[])
+        labels = self.recognizer.labels
+        self._bars = self._out.bar(range(len(labels)), [0] * len(labels))
+        self._out.set(ylim=(0, 100), ylabel="%", xlabel="answer")
+        self._out.set_xticks(range(len(labels)), labels)
+        self._tiles = self._inside.imshow([[0.0]], extent=(0, 1, 0, 1), **looks)
+        self._inside.set_axis_off()
+        self._note = self._inside.text(0, 1.01, "", color=look().ink, fontsize=10, va="bottom")
+        for axes, title in ((self._in, "goes in"), (self._out, "comes out")):
+            axes.set_title(title, loc="left", fontsize=10)
+        for axes in figure.axes:
+            axes.autoscale(False)
+        return [self._features, *self._bars, self._tiles, self._note]
+
+    def draw(self, result: Layers) -> None:
+        """Move the pictures and the bars."""
+        self._features.set_data(result.window.T)
+        self._features.set_clim(np.percentile(result.window, 5), result.window.max())
+        winner = int(result.probabilities.argmax())
+        for i, (bar, share) in enumerate(zip(self._bars, result.probabilities, strict=True)):
+            bar.set_height(100 * share)
+            bar.set_color(look().strong if i == winner else look().quiet)
+        picture = tiles(result.values)
+        reach = max(float(np.nanmax(np.abs(picture))), 1e-9)
+        signed = np.nanmin(picture) < 0
+        self._tiles.set_data(picture)
+        self._tiles.set_cmap("PuOr" if signed else "magma")
+        self._tiles.set_clim(-reach if signed else 0, reach)
+        size = " × ".join(map(str, result.values.shape))
+        each = (
+            "a tile for each channel" if result.values.ndim == 3 else "a row for each unit, time to the right"
+        )
+        self._note.set_text(f"{result.name}: {size}, {each}")
+
+    def describe(self, result: Layers) -> str:
+        """Say what the machine writes, and how sure it is."""
+        answer, share = self.recognizer.labels[result.probabilities.argmax()], result.probabilities.max()
+        return f"The machine writes {answer}, {100 * share:.0f} % sure. Layer {result.name} gives {' × '.join(map(str, result.values.shape))} numbers."
+
+    def sound(self, result: Layers) -> np.ndarray:
+        """Return the clip as the network heard it."""
+        return result.samples
+
+    def _layer_names(self) -> dict[str, str]:
+        """Name the layers that have a time axis, as the network's trace names them."""
+        window = np.zeros((1, *self.recognizer.input_shape), np.float32)
+        found = {}
+        for name, values in self.recognizer.network.trace(window).items():
+            short = name.rpartition("/")[2]
+            if values.ndim > 2 and short not in found:
+                found[short] = name
+        return found
+
+
+def tiles(values: np.ndarray, *, columns: int = 8) -> np.ndarray:
+    """Lay the channels of a layer out as one picture, frequency upwards; units are sorted by when they peak.
+
+    Parameters
+    ----------
+    values : ndarray, shape (time, frequency, channels) or (time, units)
+        What a layer gives for one clip.
+    columns : int
+        Tiles in a row, the first channel at the upper left.
+
+    Returns
+    -------
+    ndarray
+        Not a number between the tiles.
+
+    Examples
+    --------
+    >>> tiles(np.ones((5, 4, 3)), columns=2).shape      # 2 rows of 4 + 1, 2 columns of 5 + 1
+    (10, 12)
+
+    Lesson: 04
+    """
+    if values.ndim == 2:
+        return values[:, np.argsort(np.abs(values).argmax(axis=0), kind="stable")].T
+    time_steps, bands, channels = values.shape
+    rows = math.ceil(channels / columns)
+    picture = np.full((rows * (bands + 1), columns * (time_steps + 1)), np.nan, np.float32)
+    for channel in range(channels):
+        row, column = rows - 1 - channel // columns, channel % columns
+        low, left = row * (bands + 1), column * (time_steps + 1)
+        picture[low : low + bands, left : left + time_steps] = values[:, :, channel].T
+    return picture
+
+
+def _word(label: str) -> str:
+    return WORDS[int(label)] if label.isdigit() and int(label) < len(WORDS) else label
