@@ -546,8 +546,10 @@ class LayersExplorer(Explorer):
 
     def describe(self, result: Layers) -> str:
         """Say what the machine writes, and how sure it is."""
-        answer, share = self.recognizer.labels[result.probabilities.argmax()], result.probabilities.max()
-        return f"The machine writes {answer}, {100 * share:.0f} % sure. Layer {result.name} gives {' × '.join(map(str, result.values.shape))} numbers."
+        winner = int(result.probabilities.argmax())
+        answer, share = self.recognizer.labels[winner], result.probabilities[winner]
+        size = " × ".join(map(str, result.values.shape))
+        return f"The machine writes {answer}, {100 * share:.0f} % sure. Layer {result.name} gives {size} numbers."
 
     def sound(self, result: Layers) -> np.ndarray:
         """Return the clip as the network heard it."""
