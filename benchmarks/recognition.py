@@ -3,7 +3,7 @@
     .venv/bin/python benchmarks/recognition.py                       # everything, on two cores about an hour
     .venv/bin/python benchmarks/recognition.py --only shipped tutorial --trained-on five
     .venv/bin/python benchmarks/recognition.py --only "recipe quick" --trained-on both --speakers theo
-    .venv/bin/python benchmarks/recognition.py --only mine.asr --json table.json
+    .venv/bin/python benchmarks/recognition.py --only mine.asr "without-{speaker}.asr" --json table.json
     .venv/bin/python benchmarks/recognition.py --print               # the table of what is known already
 
 The clips are those of the Free Spoken Digit Dataset (3 000 words, six speakers; ASRLIB_DATA names the folder
@@ -12,6 +12,8 @@ that holds them). Nobody is judged by a voice that it was trained on:
 * "five" trains on five of the speakers and judges by the sixth, six times over;
 * "both" trains on the bundled synthetic voices and the five;
 * "bundle" trains on the synthetic voices alone and judges by all six;
+* a file that asrlib saved was trained on the bundle; with "{speaker}" in its name there is one for each
+  speaker, trained on the bundle and the five others;
 * what comes trained is judged by all six. Whisper takes half a second a clip: it hears a sample (`--clips`),
   drawn evenly over speakers and digits. The column "same clips" is the accuracy of everybody on that sample.
 
@@ -30,6 +32,7 @@ import platform
 import statistics
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -52,7 +55,7 @@ ONE_THREAD = dict.fromkeys(
     ),
     "1",
 )
-SHIPPED_HEARD = "bundle"  # what trained the recogniser that asrlib ships; it must not be "FSDD"
+SHIPPED_HEARD = "bundle"  # what trained the recogniser that asrlib ships; else it is not judged here
 SOURCES = ("five", "both", "bundle")
 TITLES = {
     "shipped": "asrlib, as shipped",
@@ -84,11 +87,17 @@ def main() -> None:
     restart_with_one_thread()
     clips = datasets.fsdd()
     known = read(options.results)
-    if not options.print:
-        for job in jobs(options, clips):
-            if job.key not in [record["key"] for record in known]:
-                known += run(job, options, clips)
-    wanted = [record for record in known if is_wanted(record, options)]
+    asked = [] if options.print else list(jobs(options, clips))
+    missing: set[str] = set()
+    for job in asked:
+        if job.part in missing or job.key in [record["key"] for record in known]:
+            continue
+        try:
+            known.append(run(job, options, clips))
+        except ImportError as error:
+            missing.add(job.part)
+            print(f"left out: {TITLES.get(job.part, job.part)} ({error})")
+    wanted = [record for record in known if options.print or record["key"] in [job.key for job in asked]]
     print_table(wanted, clips)
     if options.json:
         rows = [row(records, clips, common_files(wanted)) for records in by_row(wanted)]
@@ -103,7 +112,7 @@ def parse() -> argparse.Namespace:
         default=list(TITLES),
         metavar="PART",
         help=f"of: {', '.join(TITLES)}; or 'recipe NAME' for another recipe of asrlib.training "
-        f"({', '.join(training.RECIPES)}), or a file that asrlib saved, trained on the bundle alone",
+        f"({', '.join(training.RECIPES)}), or a file that asrlib saved",
     )
     parser.add_argument("--trained-on", nargs="+", choices=SOURCES, default=["five", "bundle"])
     parser.add_argument("--speakers", nargs="+", metavar="NAME", help="judge by these alone")
@@ -115,7 +124,12 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--results", type=Path, default=Path("build/recognition.jsonl"), metavar="FILE")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the table's numbers there too")
     parser.add_argument("--print", action="store_true", help="print what is known; measure nothing")
-    return parser.parse_args()
+    options = parser.parse_args()
+    for part in options.only:
+        there = [*TITLES, *(f"recipe {name}" for name in training.RECIPES)]
+        if part not in there and "{speaker}" not in part and not Path(part).exists():
+            parser.error(f"{part!r} is no file and none of {', '.join(there)}.")
+    return options
 
 
 # -- what is to be done ------------------------------------------------------------------------------------
@@ -133,9 +147,17 @@ def jobs(options: argparse.Namespace, clips: SpeechDataset) -> Iterator[Job]:
                 together = [speakers] if source == "bundle" else [(speaker,) for speaker in speakers]
                 settings = training_settings(part, source, options)
                 yield from (Job(part, source, those, settings) for those in together)
+        elif "{speaker}" in part:
+            for speaker in speakers:
+                yield Job(part, "both", (speaker,), f"file {digest(file_of(part, speaker).read_bytes())}")
+        elif part == "shipped" and SHIPPED_HEARD != "bundle":
+            print("left out: the shipped recogniser, which has heard all six speakers")
         else:
-            file = DEFAULT_MODEL if part == "shipped" else Path(part)
-            yield Job(part, SHIPPED_HEARD, speakers, f"file {digest(file.read_bytes())}")
+            yield Job(part, "bundle", speakers, f"file {digest(file_of(part, '').read_bytes())}")
+
+
+def file_of(part: str, speaker: str) -> Path:
+    return DEFAULT_MODEL if part == "shipped" else Path(part.replace("{speaker}", speaker))
 
 
 def training_settings(part: str, source: str, options: argparse.Namespace) -> str:
@@ -162,23 +184,12 @@ def is_trained_here(part: str) -> bool:
     return part == "tutorial" or part.startswith("recipe ")
 
 
-def is_wanted(record: dict[str, Any], options: argparse.Namespace) -> bool:
-    return options.print or (
-        record["part"] in options.only
-        and (not is_trained_here(record["part"]) or record["trained_on"] in options.trained_on)
-    )
-
-
-def run(job: Job, options: argparse.Namespace, clips: SpeechDataset) -> list[dict[str, Any]]:
-    """Do a job and write its line to the results file; an empty list where the peer is missing."""
+def run(job: Job, options: argparse.Namespace, clips: SpeechDataset) -> dict[str, Any]:
+    """Do a job and write its line to the results file."""
     print(
         f"{job.part}, trained on {job.trained_on}: {', '.join(job.speakers)} …", file=sys.stderr, flush=True
     )
-    try:
-        peer = make(job, options, clips)
-    except ImportError as error:
-        print(f"left out: {TITLES.get(job.part, job.part)} ({error})")
-        return []
+    peer = make(job, options, clips)
     judged = clips.where(speaker=job.speakers)
     if job.part == "whisper" and options.clips:
         judged = sample(judged, takes=max(1, round(options.clips / 10 / len(np.unique(clips.speakers)))))
@@ -195,7 +206,7 @@ def run(job: Job, options: argparse.Namespace, clips: SpeechDataset) -> list[dic
     options.results.parent.mkdir(parents=True, exist_ok=True)
     with options.results.open("a") as file:
         file.write(json.dumps(record) + "\n")
-    return [record]
+    return record
 
 
 _ready: dict[str, peers.Peer] = {}  # what came trained is loaded once
@@ -207,9 +218,7 @@ def make(job: Job, options: argparse.Namespace, clips: SpeechDataset) -> peers.P
             _ready[job.part] = COMES_TRAINED[job.part]()
         return _ready[job.part]
     if not is_trained_here(job.part):
-        return peers.of_recognizer(
-            Recognizer.default() if job.part == "shipped" else Recognizer.load(job.part)
-        )
+        return peers.of_recognizer(Recognizer.load(file_of(job.part, job.speakers[0])))
     heard = training_set(job, clips)
     if job.part == "tutorial":
         return peers.train_tutorial(heard, epochs=options.epochs or 10, seed=options.seed)
@@ -333,12 +342,17 @@ def print_table(records: Sequence[dict[str, Any]], clips: SpeechDataset) -> None
     common = common_files(records)
     rows = [row(each, clips, common) for each in by_row(records)]
     rows.sort(key=lambda each: -each["accuracy"])
+    alike = Counter((each["part"], each["trained_on"]) for each in rows)
+    for each in rows:
+        each["title"] = TITLES.get(each["part"], f"asrlib, {each['part']}")
+        if alike[each["part"], each["trained_on"]] > 1:
+            each["title"] += f" ({each['settings']})"
     print(f"{machine()}; intervals are of 95 %; seconds and ms of processor time, one thread\n")
     print(f"| | trained on | clips | right | Wilson | other speakers | same {len(common)} clips |", end=" ")
     print("parameters | ms a clip | s to train |\n|---|---|" + "---:|" * 8)
     for each in rows:
         cells = [
-            TITLES.get(each["part"], f"asrlib, {each['part']}"),
+            each["title"],
             each["trained_on"],
             str(each["clips"]),
             percent(each["accuracy"]),
@@ -355,8 +369,7 @@ def print_table(records: Sequence[dict[str, Any]], clips: SpeechDataset) -> None
     for each in rows:
         known = [each["by_speaker"].get(name) for name in names]
         cells = ["" if value is None else f"{100 * value:.0f}" for value in known]
-        title = TITLES.get(each["part"], f"asrlib, {each['part']}")
-        print("| " + " | ".join([title, each["trained_on"], *cells]) + " |")
+        print("| " + " | ".join([each["title"], each["trained_on"], *cells]) + " |")
 
 
 def percent(share: float | None) -> str:
