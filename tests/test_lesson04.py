@@ -14,10 +14,12 @@ import pytest
 from exercises import answers_in
 
 from asrlib import check, models, plots
+from asrlib.datasets import Clip
 from asrlib.features import FeatureConfig
 from asrlib.plots.models import Block, block_polygons, network_blocks
-from asrlib.widgets import ModelExplorer
-from asrlib.widgets.models import FAMILIES, measured_step, multiply_adds_per_second
+from asrlib.recognizer import Recognizer
+from asrlib.widgets import LayersExplorer, ModelExplorer
+from asrlib.widgets.models import FAMILIES, in_pieces, measured_step, multiply_adds_per_second, tiles
 
 LESSON = Path(__file__).resolve().parents[1] / "notebooks" / "04_building_models.ipynb"
 EXERCISES = (
@@ -383,6 +385,74 @@ def test_every_number_has_its_unit(sizer):
     for control in sizer.inputs.values():
         if isinstance(control, ipywidgets.FloatSlider):
             assert "(" in control.description
+
+
+# --- the explorer of layers
+
+
+@pytest.fixture(scope="module")
+def clips():
+    rng = np.random.default_rng(0)
+    return [
+        Clip(rng.normal(0, 0.1, n).astype(np.float32), label, "ann", "made", 0, "test", Path("none.flac"))
+        for label, n in (("7", 9600), ("9", 12_000))
+    ]
+
+
+@pytest.fixture
+def inside(clips):
+    return LayersExplorer(Recognizer.default(), clips)
+
+
+def test_a_layer_gives_what_the_network_computes(inside, clips):
+    result = inside.still(clip="nine · ann", layer="conv1").result
+    machine = inside.recognizer
+    np.testing.assert_allclose(result.probabilities, machine.predict([clips[1].samples])[0], atol=1e-5)
+    assert result.values.shape == machine.network.trace(result.window[None])[inside.layers["conv1"]].shape[1:]
+    assert inside.sound(result) is clips[1].samples
+
+
+def test_every_layer_with_a_time_axis_can_be_shown(inside):
+    assert {"conv1", "gru"} <= set(inside.layers)
+    assert not {"summary", "logits", "probabilities"} & set(inside.layers)
+    for layer in inside.layers:
+        assert inside.still(layer=layer, pieces=0.02).png.startswith(b"\x89PNG")
+
+
+def test_pieces_are_the_same_sound_in_another_order():
+    sound = np.arange(1, 16_001, dtype=np.float32)
+    shuffled = in_pieces(sound, 0.1, seed=3)
+    assert shuffled.shape == sound.shape
+    rows = shuffled.reshape(10, 1600)
+    order = np.argsort(rows[:, 800])
+    assert order.tolist() != list(range(10))
+    middles = slice(40, -40)  # the ends of the pieces are faded
+    np.testing.assert_array_equal(rows[order][:, middles], sound.reshape(10, 1600)[:, middles])
+    np.testing.assert_array_equal(shuffled, in_pieces(sound, 0.1, seed=3))
+    assert not np.array_equal(shuffled, in_pieces(sound, 0.1, seed=4))
+    assert in_pieces(sound, math.inf) is sound
+
+
+def test_tiles_put_the_first_channel_at_the_upper_left():
+    values = np.zeros((5, 4, 3))
+    values[0, 3, 0] = 1  # the first moment, the highest band
+    picture = tiles(values, columns=2)
+    assert picture.shape == (10, 12)
+    assert picture[8, 0] == 1
+    assert np.isnan(picture[:, 5]).all()
+
+
+def test_the_layers_want_a_clip():
+    with pytest.raises(ValueError, match="no clip"):
+        LayersExplorer(Recognizer.default(), [])
+
+
+def test_the_page_gets_the_picture_of_the_layer(inside):
+    (image,) = (part for part in inside.widget.children if isinstance(part, ipywidgets.Image))
+    assert image.value == inside.still().png
+    inside.set(layer="gru", pieces=0.1)
+    assert image.value == inside.still().png
+    assert inside.error is None
 
 
 # --- the figures

@@ -549,7 +549,8 @@ class LayersExplorer(Explorer):
         winner = int(result.probabilities.argmax())
         answer, share = self.recognizer.labels[winner], result.probabilities[winner]
         size = " × ".join(map(str, result.values.shape))
-        return f"The machine writes {answer}, {100 * share:.0f} % sure. Layer {result.name} gives {size} numbers."
+        said = f"The machine writes {answer}, {100 * share:.0f} % sure."
+        return f"{said} Layer {result.name} gives {size} numbers."
 
     def sound(self, result: Layers) -> np.ndarray:
         """Return the clip as the network heard it."""
