@@ -8,6 +8,16 @@ import lazy_loader
 
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
-    submodules=["base", "lesson00", "lesson01", "lesson02", "lesson03", "lesson04", "lesson05", "lesson06"],
+    submodules=[
+        "base",
+        "lesson00",
+        "lesson01",
+        "lesson02",
+        "lesson03",
+        "lesson04",
+        "lesson05",
+        "lesson06",
+        "lesson07",
+    ],
     submod_attrs={"base": ["Outcome"]},
 )
