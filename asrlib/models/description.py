@@ -77,6 +77,13 @@ class Description:
     layers : tuple of LayerRow
         From the input to the probabilities.
 
+    Examples
+    --------
+    >>> from asrlib.models import RnnConfig
+    >>> description = describe(RnnConfig(units=10, bidirectional=False), input_shape=(100, 20))
+    >>> description["gru1_forward"].parameters, description.multiply_adds
+    (960, 90100)
+
     Lesson: 04
     """
 

@@ -34,6 +34,13 @@ def get_weights(model: keras.Model, *, config: ModelConfig) -> dict[str, np.ndar
     ValueError
         If the model was not built from this configuration.
 
+    Examples
+    --------
+    >>> from asrlib.models import SoftmaxConfig, build
+    >>> model = build(SoftmaxConfig(), input_shape=(50, 20))  # doctest: +SKIP
+    >>> get_weights(model, config=SoftmaxConfig())["logits/kernel"].shape  # doctest: +SKIP
+    (1000, 10)
+
     Lesson: 04
     """
     shapes = _shapes_of(model, config)
@@ -63,6 +70,13 @@ def set_weights(model: keras.Model, weights: Mapping[str, np.ndarray], *, config
     ValueError
         If a name is missing or a shape differs.
 
+    Examples
+    --------
+    >>> from asrlib.models import SoftmaxConfig, build
+    >>> model, other = (build(SoftmaxConfig(), seed=seed) for seed in (1, 2))  # doctest: +SKIP
+    >>> weights = get_weights(other, config=SoftmaxConfig())  # doctest: +SKIP
+    >>> set_weights(model, weights, config=SoftmaxConfig())  # doctest: +SKIP
+
     Lesson: 04
     """
     check_weights(weights, _shapes_of(model, config))
@@ -70,7 +84,27 @@ def set_weights(model: keras.Model, weights: Mapping[str, np.ndarray], *, config
 
 
 def check_weights(weights: Mapping[str, np.ndarray], shapes: Mapping[str, tuple[int, ...]]) -> None:
-    """Raise ValueError unless the weights have exactly these names and shapes and are finite numbers."""
+    """Raise ValueError unless the weights have exactly these names and shapes and are finite numbers.
+
+    Parameters
+    ----------
+    weights : mapping of str to array
+    shapes : mapping of str to tuple of int
+        As :func:`weight_shapes` gives them.
+
+    Raises
+    ------
+    ValueError
+        The message names the first weight that does not fit.
+
+    Examples
+    --------
+    >>> from asrlib.models import SoftmaxConfig
+    >>> shapes = weight_shapes(SoftmaxConfig(), input_shape=(50, 20))
+    >>> check_weights({name: np.zeros(shape) for name, shape in shapes.items()}, shapes)
+
+    Lesson: 04
+    """
     missing, surplus = sorted(set(shapes) - set(weights)), sorted(set(weights) - set(shapes))
     if missing or surplus:
         raise ValueError(
