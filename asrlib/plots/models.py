@@ -455,7 +455,8 @@ def accuracy_by_pieces(
         )
     if chance is not None:
         ax.axhline(100 * chance, color=look().quiet, linewidth=1, linestyle=":")
-        ax.annotate("guessing", (0, 100 * chance), xytext=(0, 3), textcoords="offset points", fontsize=8)
+        beside = {"xytext": (4, 0), "textcoords": "offset points", "va": "center", "fontsize": 8}
+        ax.annotate("guessing", (1, 100 * chance), xycoords=("axes fraction", "data"), **beside)
         ax.texts[-1].set_color(look().ink)
     ax.set_xticks([place[n] for n in lengths], ["whole" if math.isinf(n) else f"{n:g}" for n in lengths])
     ax.set_ylim(0, 102)
