@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from beeps import beeps
 
-from asrlib import audio, datasets
 from asrlib.augment import Augmentation
 from asrlib.errors import AudioError
 from asrlib.features import FeatureConfig
@@ -14,7 +14,6 @@ from asrlib.recognizer import Recognizer
 from asrlib.training import TrainingConfig, train
 from asrlib.training.batches import Batches, checked_sets
 
-RATE = 16_000
 # One direction and no attention: TensorFlow takes most of these tests' time to trace the network.
 TINY = CrnnConfig(
     conv_channels=(4,),
@@ -26,29 +25,6 @@ TINY = CrnnConfig(
     dropout=0.1,
 )
 QUICK = TrainingConfig(epochs=8, batch_size=8, learning_rate=0.02, n_frames=50, model=TINY, augmentation=None)
-
-
-def beep(label, *, rng):
-    """A 'word' that a tiny network can learn: a rising or a falling tone with some noise."""
-    n = round(rng.uniform(0.25, 0.4) * RATE)
-    hertz = np.linspace(300, 3_000, n) * rng.uniform(0.9, 1.1)
-    phase = 2 * np.pi * np.cumsum(hertz if label == "rise" else hertz[::-1]) / RATE
-    return (0.2 * np.sin(phase) + 0.01 * rng.normal(size=n)).astype(np.float32)
-
-
-def beeps(folder, *, speakers, takes=4, labels=("rise", "fall"), seed=0, name="beeps"):
-    rng = np.random.default_rng(seed)
-    folder.mkdir()
-    rows = ["file,label,speaker,group,take,split,seconds"]
-    for speaker in speakers:
-        for label in labels:
-            for take in range(takes):
-                samples = beep(label, rng=rng)
-                file = f"{label}_{speaker}_{take}.wav"
-                audio.write(folder / file, samples)
-                rows.append(f"{file},{label},{speaker},tone,{take},train,{len(samples) / RATE}")
-    (folder / "metadata.csv").write_text("\n".join(rows) + "\n", encoding="utf-8")
-    return datasets.from_folder(folder, name=name)
 
 
 @pytest.fixture(scope="module")
