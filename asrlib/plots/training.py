@@ -106,12 +106,13 @@ class LearningCurves:
         epochs : int, optional
             Epochs the axes have room for; those of the history when left out.
         steps : mapping of str to sequence of float, optional
-            The running values between: "epoch" (such as 1.5, halfway through the second), "loss" and
-            "accuracy", one number for each step of the training.
+            How each batch went, in place of the epochs' training values: "epoch" (such as 1.5, halfway
+            through the second), "loss" and "accuracy", one number for each step. Drawn is their mean over the
+            last half epoch: one batch alone says little.
         best : mapping of str to sequence of float, optional
             History of another run to compare with.
         """
-        steps, best = steps or {}, best or {}
+        steps, best = _smoothed(steps or {}), best or {}
         epochs = epochs or max(1, len(history.get("loss", ())))
         for metric in ("loss", "accuracy"):
             finished = np.arange(1, len(history.get(metric, ())) + 1)
@@ -279,6 +280,21 @@ def compare_runs(
     return ax
 
 
+def _smoothed(steps: Mapping[str, Sequence[float]]) -> dict[str, np.ndarray]:
+    """Return each step's mean over the half epoch that it ends, as far as there is one."""
+    at = np.asarray(steps.get("epoch", ()), float)
+    if not at.size:
+        return {}
+    first = np.searchsorted(at, at - 0.5, side="right")
+    count = np.arange(1, len(at) + 1) - first
+    smooth = {"epoch": at}
+    for metric in ("loss", "accuracy"):
+        with np.errstate(invalid="ignore", over="ignore"):  # of a training that lost its way
+            sums = np.concatenate([[0.0], np.cumsum(steps[metric])])
+            smooth[metric] = (sums[1:] - sums[first]) / count
+    return smooth
+
+
 def _dress(axes: Axes, theme: Look) -> None:
     """Give axes the colours of a theme that need not be the present one."""
     axes.set_facecolor("none")
@@ -292,8 +308,8 @@ def _dress(axes: Axes, theme: Look) -> None:
 def _mark_guessing(axes: Axes, percent: float, theme: Look) -> None:
     axes.axhline(percent, color=theme.quiet, linewidth=1, linestyle=(0, (1, 2)))
     axes.annotate(
-        "guessing", (1.0, percent), xycoords=("axes fraction", "data"), xytext=(-2, 2),
-        textcoords="offset points", ha="right", fontsize=8, color=theme.ink,
+        "guessing", (1.0, percent), xycoords=("axes fraction", "data"), xytext=(-2, -2),
+        textcoords="offset points", ha="right", va="top", fontsize=8, color=theme.ink,
     )  # fmt: skip
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import math
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -618,7 +619,7 @@ class TrainingBench:
             return f"{name} was stopped before its first epoch was over."
         epochs = f"{len(accuracies)} epoch{'s' if len(accuracies) != 1 else ''}"
         reached = accuracies[result.epoch - 1] if 0 < result.epoch <= len(accuracies) else accuracies[-1]
-        said = f"{name}: {100 * reached:.1f} % of the validation clips right after {epochs}"
+        said = f"{name} gets {100 * reached:.1f} % of the validation clips right, after {epochs}"
         if job.took_too_long:
             said += f", stopped at the bench's limit of {job.max_seconds:g} s"
         elif result.stopped:
@@ -629,7 +630,7 @@ class TrainingBench:
         if best.id == run.id:
             return f"{said}. That is the best run so far."
         if best.accuracy == run.accuracy:
-            return f"{said}, as many as of run {best.id}, the best so far."
+            return f"{said}: as many as run {best.id}, the best so far."
         return f"{said}. The best is run {best.id} with {100 * best.accuracy:.1f} %."
 
     def _say(self, text: str) -> None:
@@ -725,9 +726,11 @@ def _status(state: str, progress: training.Progress | None) -> str:
         return "Stopping after the batch under way."
     if progress is None:
         return "Preparing the clips and the network."
+    if not math.isfinite(progress.loss):
+        return "The loss is no longer a number: the steps are too large. Stop, and lower the learning rate."
     return (
         f"epoch {progress.epoch} of {progress.epochs}, batch {progress.batch} of {progress.batches}"
-        f"{_time_left(progress.seconds_left)}"
+        f"{_time_left(progress.seconds_left)} · {100 * progress.waiting:.0f} % waiting for clips"
     )
 
 

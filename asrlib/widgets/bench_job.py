@@ -50,6 +50,8 @@ class Job:
         self.phase = "waiting"
         self.progress: training.Progress | None = None
         self.steps: dict[str, list[float]] = {"epoch": [], "loss": [], "accuracy": []}
+        self.n_clips = len(train_set)
+        self._sums = (0, 0.0, 0.0)
         self.result: TrainingResult | None = None
         self.error: BaseException | None = None
         self.took_too_long = False
@@ -80,7 +82,7 @@ class Job:
             self._tell(done=True)
 
     def snapshot(self) -> tuple[training.Progress | None, dict[str, list[float]]]:
-        """Return the last progress and the running values so far, as they are now."""
+        """Return the last progress, and the loss and accuracy of each batch so far."""
         with self._news:
             return self.progress, {name: list(values) for name, values in self.steps.items()}
 
@@ -96,6 +98,7 @@ class Job:
 
     def _train(self) -> TrainingResult:
         chosen = self.train_set if self.clips is None else some_of(self.train_set, self.clips)
+        self.n_clips = len(chosen)
         return training.train(
             chosen,
             validation=self.validation,
@@ -108,10 +111,7 @@ class Job:
 
     def _batch_done(self, progress: training.Progress) -> None:
         with self._news:
-            if progress.batch:
-                self.steps["epoch"].append(progress.epoch - 1 + progress.batch / progress.batches)
-                self.steps["loss"].append(progress.loss)
-                self.steps["accuracy"].append(progress.accuracy)
+            self._keep_step(progress)
             self.progress = progress
             self.version += 1
             self._news.notify_all()
@@ -120,6 +120,21 @@ class Job:
         if self.max_seconds is not None and progress.seconds > self.max_seconds:
             self.took_too_long = True
             self.stopping.set()
+
+    def _keep_step(self, progress: training.Progress) -> None:
+        """Note how this batch alone went: the means since the epoch began would jump when the next begins."""
+        at = progress.epoch - 1 + progress.batch / progress.batches
+        if not progress.batch or (self.steps["epoch"] and at <= self.steps["epoch"][-1]):
+            return  # told again, after the validation
+        seen = min(progress.batch * self.config.batch_size, self.n_clips)
+        sums = seen, progress.loss * seen, progress.accuracy * seen
+        before = self._sums if progress.batch > 1 else (0, 0.0, 0.0)
+        count, loss, accuracy = (now - then for now, then in zip(sums, before, strict=True))
+        self._sums = sums
+        if count > 0:
+            self.steps["epoch"].append(at)
+            self.steps["loss"].append(loss / count)
+            self.steps["accuracy"].append(accuracy / count)
 
     def _tell(self, **changes: Any) -> None:
         with self._news:

@@ -29,8 +29,9 @@ def runs_table(runs: Runs, *, loaded: Any = None) -> dict[str, Any]:
 
     Lesson: 06
     """
-    listed = list(runs)[::-1]
+    listed = list(runs)
     best = best_of(listed)
+    listed.reverse()
     settings = {run.id: _settings_of(run) for run in listed}
     shown = [name for name in _TITLES if name == "model" or _differs(name, settings.values())]
     numbers = {name for name in shown for row in settings.values() if _counts(row.get(name, ("", None))[1])}
