@@ -208,8 +208,8 @@ def steps_needed(answer: Callable[[np.ndarray, float], float]) -> None:
         two == 7,
         "the slowest weight decides",
         hint="For curvatures 2 and 1 and a rate of 0.5 the second weight halves at each step, and 2**-7 is "
-        f"the first power below 1/100: 7 steps; it returns {two:.4g}. Take the largest factor, and round up to "
-        "a whole step.",
+        f"the first power below 1/100: 7 steps; it returns {two:.4g}. Take the largest factor, and round up "
+        "to a whole step.",
     )
     back = _number(call(answer, np.array([1.0]), 1.5), "For curvature 1 and learning rate 1.5 it")
     expect(
