@@ -650,8 +650,8 @@ class Block:
     @property
     def label(self) -> str:
         """Name, shape and weights, one below the other."""
-        weights = f"{self.parameters:,}".replace(",", "\N{THIN SPACE}")
-        return f"{self.name}\n{' × '.join(map(str, self.shape))}\n{weights if self.parameters else '–'}"
+        weights = f"{self.parameters:,}" if self.parameters else "–"
+        return f"{self.name}\n{' × '.join(map(str, self.shape))}\n{weights}"
 
 
 def network_blocks(description: Description) -> list[Block]:

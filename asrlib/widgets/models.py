@@ -117,7 +117,7 @@ class ModelExplorer(Explorer):
     --------
     >>> explorer = ModelExplorer(input_shape=(50, 20), hop_seconds=0.02, speed=1e10)
     >>> explorer.still(family="softmax regression")
-    Softmax regression: 10 010 parameters, 10 000 multiply-adds for one clip. Each answer has heard the whole
+    Softmax regression: 10,010 parameters, 10,000 multiply-adds for one clip. Each answer has heard the whole
     clip. A training step of 64 clips: 0.19 ms estimated. Width, depth, kernel and direction have no meaning
     for this family.
 
@@ -223,8 +223,8 @@ class ModelExplorer(Explorer):
             else "Each answer has heard the whole clip."
         )
         said = (
-            f"{result.family[0].upper()}{result.family[1:]}: {_spaced(description.parameters)} parameters, "
-            f"{_spaced(description.multiply_adds)} multiply-adds for one clip. {reach} A training step of "
+            f"{result.family[0].upper()}{result.family[1:]}: {description.parameters:,} parameters, "
+            f"{description.multiply_adds:,} multiply-adds for one clip. {reach} A training step of "
             f"{result.batch_size} clips: {_ms(result.estimated_ms)} estimated"
         )
         said += f", {_ms(result.measured_ms)} measured." if result.measured_ms is not None else "."
@@ -294,11 +294,7 @@ def _table(result: Sized) -> list[list[str]]:
 
 def _costs(counted: Any) -> tuple[str, str, str]:
     kilobytes = counted.activation_bytes / 1024
-    return _spaced(counted.parameters), _spaced(counted.multiply_adds), f"{kilobytes:.1f} KiB"
-
-
-def _spaced(number: int) -> str:
-    return f"{number:,}".replace(",", "\N{NO-BREAK SPACE}")
+    return f"{counted.parameters:,}", f"{counted.multiply_adds:,}", f"{kilobytes:.1f} KiB"
 
 
 def _ms(milliseconds: float) -> str:
