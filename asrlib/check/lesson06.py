@@ -415,9 +415,9 @@ def prepared(answer: Callable[..., Sets]) -> None:
     """
     rng = np.random.default_rng(0)
     words, new_words = np.arange(500) % 10, np.arange(100) % 10
-    # A picture is told by its own word: all its values are near it. Noise of 0.3 cannot hide which one it is.
-    pictures = words[:, None, None] + rng.normal(0, 0.01, (500, 5, 4))
-    new_pictures = 3.0 * new_words[:, None, None] + 7 + rng.normal(0, 0.01, (100, 5, 4))
+    # All values of a picture are near the number of its word; their mean tells it in spite of the noise.
+    pictures = words[:, None, None] + rng.normal(0, 0.01, (500, 20, 10))
+    new_pictures = 2.0 * new_words[:, None, None] + 3 + rng.normal(0, 0.01, (100, 20, 10))
     originals = [each.copy() for each in (pictures, words, new_pictures, new_words)]
     given = [each.copy() for each in originals]
     got = call(answer, *given, np.random.default_rng(1))
