@@ -23,13 +23,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     ],
     submod_attrs={
         "common": ["COLORS", "alt_text", "style"],
-        "descent": [
-            "digit_pictures",
-            "learning_rates",
-            "loss_against_work",
-            "loss_surface",
-            "steps_in_a_bowl",
-        ],
+        "descent": ["digit_pictures", "loss_against_work", "loss_surface", "steps_in_a_bowl"],
         "evaluation": [
             "accuracy_against_parameters",
             "coin_tosses",

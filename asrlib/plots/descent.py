@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import matplotlib as mpl
 import numpy as np
@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from asrlib.descent import Bowl, Path
 from asrlib.plots.common import describe, empty_figure, look, one, prepared, settings
 
-__all__ = ["digit_pictures", "learning_rates", "loss_against_work", "loss_surface", "steps_in_a_bowl"]
+__all__ = ["digit_pictures", "loss_against_work", "loss_surface", "steps_in_a_bowl"]
 
 _SIGNED_MAP = "PuOr"
 # A path must stand out from the whole surface, on light and dark pages alike: so the surface is pale.
@@ -313,48 +313,3 @@ def steps_in_a_bowl(
         row[0].set_ylabel("loss")
     describe(figure, f"Steps of one weight in a bowl. {'; '.join(said)}.")
     return figure
-
-
-def learning_rates(
-    schedules: Mapping[str, Callable[[int], float]], *, n_steps: int, ax: Axes | None = None
-) -> Axes:
-    """Draw the learning rate of several schedules, step by step.
-
-    Parameters
-    ----------
-    schedules : mapping of str to callable
-        Each gives the learning rate of a step, by name.
-    n_steps : int
-        How many steps to show.
-    ax : Axes, optional
-        Where to draw; a new figure when left out.
-
-    Returns
-    -------
-    Axes
-        What was drawn into.
-
-    Examples
-    --------
-    >>> from asrlib.descent import Constant, CosineDecay
-    >>> ax = learning_rates({"flat": Constant(0.5), "falling": CosineDecay(0.5, 100)}, n_steps=100)
-    >>> from asrlib.plots import alt_text
-    >>> alt_text(ax)
-    'Learning rate over 100 steps. flat: from 0.5 to 0.5, at most 0.5; falling: from 0.5 to 0.00012, ...'
-
-    Lesson: 05
-    """
-    ax = prepared(ax, size=(7.0, 2.6))
-    said = []
-    for i, (name, schedule) in enumerate(schedules.items()):
-        rates = [schedule(step) for step in range(n_steps)]
-        color = look().colors[i % len(look().colors)]
-        ax.plot(rates, label=name, color=color, linestyle=_LINES[i // len(look().colors) % 4])
-        said.append(f"{name}: from {rates[0]:.2g} to {rates[-1]:.2g}, at most {max(rates):.2g}")
-    ax.set_xlim(0, n_steps)
-    ax.set_ylim(bottom=0)
-    ax.set_xlabel("step")
-    ax.set_ylabel("learning rate")
-    ax.legend(loc="best", fontsize=9, labelcolor=look().ink)
-    describe(ax, f"Learning rate over {n_steps} steps. {'; '.join(said)}.")
-    return ax
