@@ -23,15 +23,12 @@ if TYPE_CHECKING:
     from asrlib.models import Description
 
 __all__ = [
-    "Block",
     "accuracy_by_pieces",
     "activations",
     "answer_over_time",
     "architecture",
-    "block_polygons",
     "gradient_reach",
     "kernels",
-    "network_blocks",
     "signed_pictures",
     "states",
     "through_layers",
