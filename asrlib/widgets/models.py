@@ -186,9 +186,10 @@ class ModelExplorer(Explorer):
         # A text for each column: to pad one large text with spaces would take three times as long to draw.
         self._columns = []
         for x, side, title in _COLUMNS:
-            place = {"transform": self._below.transAxes, "va": "baseline", "ha": side, "linespacing": 1.35}
-            self._below.text(x, 1.0, title, **place, **looks, fontweight="bold")
-            self._columns.append(self._below.text(x, 0.87, "", multialignment=side, **place, **looks))
+            place = {"transform": self._below.transAxes, "ha": side}
+            self._below.text(x, 0.93, title, va="baseline", **place, **looks, fontweight="bold")
+            cells = {"va": "top", "linespacing": 1.35, "multialignment": side}
+            self._columns.append(self._below.text(x, 0.87, "", **cells, **place, **looks))
         return [self._blocks, *self._labels, *self._columns]
 
     def draw(self, result: Sized) -> None:
