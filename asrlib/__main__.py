@@ -7,12 +7,16 @@ never in a traceback. Only ``train`` imports TensorFlow.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import io
 import json
 import os
+import shlex
+import signal
 import sys
+import threading
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,6 +26,7 @@ from asrlib.errors import AudioError, DatasetUnavailable, ModelFileError
 if TYPE_CHECKING:
     from asrlib.datasets import SpeechDataset
     from asrlib.recognizer import Recognizer
+    from asrlib.training import TrainingConfig
 
 __all__ = ["main"]
 
@@ -50,6 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Lesson: 00
     """
     options = _parser().parse_args(arguments)
+    options.words = list(sys.argv[1:] if arguments is None else arguments)
     with warnings.catch_warnings():
         # A warning is one line here; where in the code it was raised does not help at a shell.
         warnings.showwarning = lambda message, *args, **kwargs: _complain(f"note: {message}")
@@ -60,7 +66,7 @@ def _run(options: argparse.Namespace) -> int:
     try:
         return options.run(options)
     except KeyboardInterrupt:
-        _complain("Interrupted; nothing was saved." if options.command == "train" else "Interrupted.")
+        _complain(_how_to_go_on(options) if options.command == "train" else "Interrupted.")
         return 130
     except BrokenPipeError:  # the reader of our output, such as `head`, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -97,7 +103,8 @@ def _add_train(commands: Any) -> None:
         "train",
         help="train a recogniser and save it to one file",
         description="Train a recogniser on recordings and save it to one file. The epoch is chosen by "
-        "speakers set aside for validation; test recordings are never touched.",
+        "speakers set aside for validation; test recordings are never touched. Ctrl-C stops after the batch "
+        "at hand; with --checkpoint the training can go on later, and ends as if it had not been stopped.",
     )
     parser.add_argument(
         "--out", required=True, type=Path, metavar="FILE", help="where to save it, such as mine.asr"
@@ -106,9 +113,15 @@ def _add_train(commands: Any) -> None:
     parser.add_argument(
         "--recipe",
         default="quick",
-        choices=("quick", "shipped"),
+        choices=("quick", "shipped", "article"),
         help="quick: about two minutes; shipped: longer, as the recogniser that asrlib brings was trained; "
-        "the options below change single settings of it; default: quick",
+        "article: a small convolutional network with textbook settings; the options below change single "
+        "settings of it; default: quick",
+    )
+    parser.add_argument(
+        "--family",
+        choices=("softmax", "article_cnn", "cnn", "rnn", "crnn"),
+        help="family of the network, in its usual sizes; default: that of the recipe",
     )
     parser.add_argument("--epochs", type=_count, metavar="N", help="how often each recording is seen")
     parser.add_argument(
@@ -116,7 +129,22 @@ def _add_train(commands: Any) -> None:
     )
     parser.add_argument("--batch-size", type=_count, metavar="N", help="recordings in one step")
     parser.add_argument("--learning-rate", type=float, metavar="X", help="largest step of the optimiser")
+    parser.add_argument(
+        "--optimizer",
+        choices=("adamw", "adam", "sgd", "momentum", "nesterov", "rmsprop"),
+        help="how a gradient becomes a step; default: that of the recipe",
+    )
     parser.add_argument("--no-augmentation", action="store_true", help="train on the recordings as they are")
+    parser.add_argument(
+        "--checkpoint", type=Path, metavar="FOLDER", help="where to keep the state after every epoch"
+    )
+    parser.add_argument(
+        "--resume", action="store_true", help="go on from the state in the folder of --checkpoint"
+    )
+    parser.add_argument(
+        "--runs", type=Path, metavar="FOLDER", help="write settings, curves and result down among other runs"
+    )
+    parser.add_argument("--name", metavar="TEXT", help="name of this training among the runs")
     parser.add_argument("--quiet", action="store_true", help="show no progress bar")
     parser.set_defaults(run=_train)
 
@@ -132,17 +160,82 @@ def _train(options: argparse.Namespace) -> int:
         raise IsADirectoryError(
             f"{options.out} is a folder; name a file, such as {options.out / 'mine.asr'}."
         )
-    names = ("epochs", "batch_size", "learning_rate", "seed")
+    _check_checkpoint(options)
+    config = _training_config(options)
+    train_set, validation = _training_sets(options.data, seed=config.seed)
+    _complain(f"training on {train_set!r}\nvalidation on {validation!r}")
+    with _interrupt_sets_event() as stop:
+        result = training.train(
+            train_set,
+            validation=validation,
+            config=config,
+            progress=not options.quiet,
+            stop=stop,
+            checkpoint=options.checkpoint,
+            resume=options.resume,
+            runs=None if options.runs is None else training.Runs(options.runs),
+            name=options.name,
+        )
+    if result.stopped:
+        _complain(_how_to_go_on(options))
+        return 130
+    path = result.recognizer.save(options.out)
+    print(f"{result}\nsaved {path} ({path.stat().st_size / 1000:.0f} kB): {result.recognizer!r}")
+    if result.run is not None:
+        print(f"written down as {result.run}")
+    return 0
+
+
+def _training_config(options: argparse.Namespace) -> TrainingConfig:
+    from asrlib import models, training
+
+    names = ("epochs", "batch_size", "learning_rate", "optimizer", "seed")
     chosen = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
     if options.no_augmentation:
         chosen["augmentation"] = None
-    config = replace(training.RECIPES[options.recipe], **chosen)
-    train_set, validation = _training_sets(options.data, seed=config.seed)
-    _complain(f"training on {train_set!r}\nvalidation on {validation!r}")
-    result = training.train(train_set, validation=validation, config=config, progress=not options.quiet)
-    path = result.recognizer.save(options.out)
-    print(f"{result}\nsaved {path} ({path.stat().st_size / 1000:.0f} kB): {result.recognizer!r}")
-    return 0
+    config = training.RECIPES[options.recipe]
+    if options.family not in (None, config.model.family):
+        chosen["model"] = models.FAMILIES[options.family]()
+    return replace(config, **chosen)
+
+
+def _check_checkpoint(options: argparse.Namespace) -> None:
+    if options.checkpoint is None:
+        if options.resume:
+            raise ValueError("--resume goes on from a state: name its folder with --checkpoint.")
+    elif not options.resume and (options.checkpoint / "state.npz").exists():
+        raise ValueError(
+            f"{options.checkpoint} holds the state of an earlier training. Add --resume to go on with it, "
+            "name another folder, or delete it."
+        )
+
+
+@contextlib.contextmanager
+def _interrupt_sets_event() -> Iterator[threading.Event]:
+    """Let the first Ctrl-C set an event, and only the second interrupt."""
+    asked = threading.Event()
+    if threading.current_thread() is not threading.main_thread():  # no other thread may listen to signals
+        yield asked
+        return
+
+    def ask(number: int, frame: object) -> None:
+        if asked.is_set():
+            raise KeyboardInterrupt
+        asked.set()
+        _complain("\nStopping after this batch; Ctrl-C once more stops at once.")
+
+    before = signal.signal(signal.SIGINT, ask)
+    try:
+        yield asked
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _how_to_go_on(options: argparse.Namespace) -> str:
+    if options.checkpoint is None:
+        return "Stopped; nothing was saved. With --checkpoint FOLDER a stopped training can go on later."
+    words = [word for word in options.words if word != "--resume"]
+    return f"Stopped. Go on with: python -m asrlib {shlex.join([*words, '--resume'])}"
 
 
 def _training_sets(name: str, *, seed: int) -> tuple[SpeechDataset, SpeechDataset]:

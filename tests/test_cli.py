@@ -3,8 +3,11 @@
 import io
 import json
 import os
+import shlex
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +16,7 @@ import pytest
 from asrlib import audio, recognizer, training
 from asrlib.__main__ import main
 from asrlib.features import FeatureConfig
-from asrlib.models import CrnnConfig, weight_shapes
+from asrlib.models import FAMILIES, CrnnConfig, RnnConfig, weight_shapes
 from asrlib.recognizer import Recognizer
 
 DIGITS = tuple("0123456789")
@@ -161,7 +164,7 @@ def test_train_passes_its_options_on_and_saves(tmp_path, corpus, capsys, monkeyp
     calls = []
 
     def fake(train_set, *, validation, config, progress, **options):
-        calls.append((set(train_set.speakers), set(validation.speakers), config, progress))
+        calls.append((set(train_set.speakers), set(validation.speakers), config, progress, options))
         return training.TrainingResult(machine(("1", "2")), {"loss": [1.0]}, 2.0, 1)
 
     monkeypatch.setattr(training, "train", fake)
@@ -170,15 +173,31 @@ def test_train_passes_its_options_on_and_saves(tmp_path, corpus, capsys, monkeyp
     assert main([*words, "--learning-rate", "0.01", "--batch-size", "4", "--no-augmentation"]) == 0
     assert Recognizer.load(out).labels == ("1", "2")
     assert str(out) in capsys.readouterr().out
-    [(speakers, validation_speakers, config, progress)] = calls
+    [(speakers, validation_speakers, config, progress, rest)] = calls
     assert (speakers, validation_speakers, progress) == ({"ann"}, {"bob"}, False)
     expected = training.TrainingConfig(epochs=3, seed=5, learning_rate=0.01, batch_size=4, augmentation=None)
     assert config == expected
+    assert not rest.pop("stop").is_set()
+    assert rest == {"checkpoint": None, "resume": False, "runs": None, "name": None}
+
+    state, runs = tmp_path / "state", tmp_path / "runs"
+    words = ["train", "--data", corpus, "--out", str(out), "--checkpoint", str(state), "--runs", str(runs)]
+    assert main([*words, "--resume", "--name", "b", "--family", "rnn", "--optimizer", "nesterov"]) == 0
+    _, _, config, progress, rest = calls[1]
+    assert progress
+    assert (rest["checkpoint"], rest["resume"], rest["name"]) == (state, True, "b")
+    assert rest["runs"].folder == runs
+    assert config == training.TrainingConfig(model=RnnConfig(), optimizer="nesterov")
+    assert main([*words[:5], "--recipe", "article", "--family", "article_cnn"]) == 0
+    assert calls[2][2] == training.RECIPES["article"]
 
 
 def test_train_refuses_before_training(tmp_path, corpus, capsys, monkeypatch):
     monkeypatch.setattr(training, "train", lambda *args, **options: pytest.fail("trained"))
+    (tmp_path / "state.npz").touch()
     for words, message in (
+        (["--out", str(tmp_path / "a.asr"), "--resume"], "--checkpoint"),
+        (["--out", str(tmp_path / "a.asr"), "--checkpoint", str(tmp_path)], "Add --resume"),
         (["--out", str(tmp_path / "none" / "a.asr")], "does not exist"),
         (["--out", str(tmp_path)], "is a folder"),
         (["--out", str(tmp_path / "a.asr"), "--learning-rate", "0"], "learning_rate must be above 0"),
@@ -197,6 +216,44 @@ def test_interrupting_leaves_no_traceback(tmp_path, corpus, capsys, monkeypatch)
     assert main(["train", "--data", corpus, "--out", str(tmp_path / "a.asr")]) == 130
     assert "nothing was saved" in capsys.readouterr().err
     assert not (tmp_path / "a.asr").exists()
+
+
+def test_ctrl_c_stops_after_the_batch_and_says_how_to_go_on(tmp_path, corpus, capsys, monkeypatch):
+    def fake(*args, stop, **options):
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(0.01)  # the signal is handled here at the latest
+        assert stop.is_set()
+        return training.TrainingResult(machine(("1", "2")), {"loss": [1.0]}, 2.0, 1, stopped=stop.is_set())
+
+    monkeypatch.setattr(training, "train", fake)
+    out, state = tmp_path / "a.asr", tmp_path / "a folder"
+    before = signal.getsignal(signal.SIGINT)
+    words = ["train", "--data", corpus, "--out", str(out), "--checkpoint", str(state)]
+    for again in ([], ["--resume"]):
+        assert main([*words, *again]) == 130
+        shown = capsys.readouterr().err
+        assert f"Go on with: python -m asrlib {shlex.join([*words, '--resume'])}" in shown
+    assert main(words[:5]) == 130
+    assert "With --checkpoint" in capsys.readouterr().err
+    assert not out.exists()
+    assert signal.getsignal(signal.SIGINT) is before
+
+    def stubborn(*args, **options):
+        for _ in range(2):
+            os.kill(os.getpid(), signal.SIGINT)
+            time.sleep(0.01)
+
+    monkeypatch.setattr(training, "train", stubborn)
+    assert main(words) == 130
+    assert "Go on with" in capsys.readouterr().err
+
+
+def test_the_choices_at_the_shell_are_those_of_training(capsys):
+    with pytest.raises(SystemExit):
+        main(["train", "--help"])
+    shown = capsys.readouterr().out
+    for choices in (training.OPTIMIZERS, training.RECIPES, FAMILIES):
+        assert "{" + ",".join(choices) + "}" in "".join(shown.split())
 
 
 def test_doctor_gives_its_status_on(monkeypatch):

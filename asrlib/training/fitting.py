@@ -169,7 +169,8 @@ def train(
         weights as they are, or the best so far with ``config.keep_best``.
     checkpoint : path, optional
         Folder to keep the state of the training in: all that is needed to go on after an interruption. It is
-        written after every epoch, and replaced only once the new one is whole.
+        written after every epoch, and replaced only once the new one is whole. Without `resume` the first
+        one replaces what an earlier training left there.
     checkpoint_every : int, optional
         Write the state also after this many batches.
     resume : bool

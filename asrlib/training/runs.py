@@ -13,6 +13,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from asrlib.recognizer import Recognizer
 from asrlib.training.config import TrainingConfig
 from asrlib.training.files import FileLock, write_whole
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["Recorder", "Run", "Runs", "flat_settings"]
 
 _RECORD, _MODEL, _LOCK = "run.json", "model.asr", "lock"
+_SCALAR, _TENSOR = 1, 2  # how TensorBoard's event files call a curve's point and any other content
 
 
 @dataclass(frozen=True)
@@ -261,13 +264,19 @@ class Runs:
     def to_tensorboard(self, folder: str | os.PathLike[str]) -> Path:
         """Write the curves and settings of all runs for TensorBoard, a folder of event files for each run.
 
-        Look at them with ``tensorboard --logdir FOLDER``.
+        Writing needs TensorFlow, not TensorBoard. Where that is installed, look at them with
+        ``tensorboard --logdir FOLDER``.
+
+        Lesson: 06
         """
         from asrlib.models import import_keras
 
         import_keras()  # TensorFlow, quietly
         import tensorflow as tf
 
+        scalar, text = (tf.compat.v1.SummaryMetadata() for _ in range(2))
+        scalar.plugin_data.plugin_name, scalar.data_class = "scalars", _SCALAR
+        text.plugin_data.plugin_name, text.data_class = "text", _TENSOR
         folder = Path(folder)
         for run in self:
             writer = tf.summary.create_file_writer(str(folder / "-".join(filter(None, [run.id, run.name]))))
@@ -275,8 +284,11 @@ class Runs:
                 for name, values in run.history.items():
                     what, of = name.removeprefix("val_"), "validation" if "val_" in name else "training"
                     for epoch, value in enumerate(values, start=1):
-                        tf.summary.scalar(f"{what}/{of}", value, step=epoch)
-                tf.summary.text("settings", f"```\n{json.dumps(run.config, indent=1)}\n```", step=0)
+                        tf.summary.write(f"{what}/{of}", np.float32(value), step=epoch, metadata=scalar)
+                settings = (
+                    f"```\n{json.dumps(run.config, indent=1)}\n```"  # as code, in TensorBoard's markdown
+                )
+                tf.summary.write("settings", tf.constant([settings]), step=0, metadata=text)
             writer.close()
         return folder
 
@@ -331,10 +343,12 @@ class Recorder:
         *,
         run_id: str | None = None,
         name: str | None = None,
+        config: Mapping[str, Any],
         **facts: Any,
     ) -> None:
-        self._runs, self._again = runs, run_id
-        self._facts, self._name = facts, name
+        self._runs, self._again, self._name = runs, run_id, name
+        # As it will be read from the file, where tuples are lists.
+        self._facts = {"config": json.loads(json.dumps(config)), **facts}
         self._run: Run | None = None
         self._lock: FileLock | None = None
 
@@ -375,7 +389,7 @@ class Recorder:
         except KeyError:
             return False
         lock = FileLock(run.folder / _LOCK)
-        if run.config != json.loads(json.dumps(self._facts["config"])) or not lock.acquire():
+        if run.config != self._facts["config"] or not lock.acquire():
             return False
         self._lock = lock
         self._write(replace(run, status="running", error="", name=self._name or run.name))
@@ -471,16 +485,16 @@ def _rows(runs: Sequence[Run]) -> list[dict[str, Any]]:
 
 
 def _differing(runs: Sequence[Run]) -> list[str]:
-    """Name the settings that differ among the runs that have them; how many epochs is a column anyway."""
-    values: dict[str, list[Any]] = {}
+    """Name the settings that differ; sizes of networks only where they differ within a family."""
+    values: dict[tuple[str, str], list[Any]] = {}
     for run in runs:
-        for name, value in run.settings().items():
-            values.setdefault(name, []).append(value)
-    return [
-        name
-        for name, found in values.items()
-        if name != "epochs" and any(value != found[0] for value in found)
-    ]
+        settings = run.settings()
+        family = str(settings.get("model.family"))
+        for name, value in settings.items():
+            whose = family if name.startswith("model.") and name != "model.family" else ""
+            values.setdefault((name, whose), []).append(value)
+    differing = (name for (name, _), found in values.items() if any(value != found[0] for value in found))
+    return [name for name in dict.fromkeys(differing) if name != "epochs"]  # which is a column anyway
 
 
 def _short_name(name: str, names: Sequence[str]) -> str:
