@@ -163,7 +163,7 @@ def loss_against_work(
             path.losses - lowest,
             label=name,
             color=colors[i % len(colors)],
-            linestyle=_LINES[i // len(colors) % 4],
+            linestyle=_LINES[i % 4],
             linewidth=1.5,
         )
         said.append(f"{name} ends at {path.losses[-1]:.2f}")
@@ -246,12 +246,15 @@ def loss_surface(
         ax.legend(loc="lower right", fontsize=8.5, labelcolor="#111111", frameon=True, facecolor="#ffffff")
     row, column = np.unravel_index(int(losses.argmin()), losses.shape)
     ends = "".join(
-        f" {name} ends at {points[-1][0]:.1f} and {points[-1][1]:.1f}."
+        f" {name} ends at {_tenth(points[-1][0])} and {_tenth(points[-1][1])}."
         for name, points in (paths or {}).items()
     )
-    # Adding 0.0 turns a minus zero into zero.
-    describe(ax, f"Map of a loss, lowest at {across[column] + 0.0:.1f} and {up[row] + 0.0:.1f}.{ends}")
+    describe(ax, f"Map of a loss, lowest at {_tenth(across[column])} and {_tenth(up[row])}.{ends}")
     return ax
+
+
+def _tenth(number: float) -> str:
+    return f"{round(float(number), 1) + 0.0:.1f}"  # adding 0.0 turns a minus zero into zero
 
 
 def steps_in_a_bowl(
