@@ -21,7 +21,6 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "evaluation",
         "features",
         "filters",
-        "filters",
         "models",
         "network",
         "plots",

@@ -13,7 +13,7 @@ others.
 anyone has to do. "in chunks" makes the same transforms as many frames at a time as asrlib does, so that the
 spectra need not travel to main memory and back; that is the stricter comparison.
 
-Contestants that are not installed are named and left out: `pip install "asrlib[bench]"` brings them.
+Contestants that are not installed are named and left out; `make environment` brings all of them.
 """
 
 from __future__ import annotations

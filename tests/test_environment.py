@@ -25,6 +25,7 @@ PROJECT = PYPROJECT["project"]
 LOCK = (ROOT / "requirements.lock").read_text(encoding="utf-8")
 RUN_TIME = [Requirement(entry) for entry in PROJECT["dependencies"]]
 DEV = [Requirement(entry) for entry in PROJECT["optional-dependencies"]["dev"]]
+BENCH = [Requirement(entry) for entry in PROJECT["optional-dependencies"]["bench"]]
 
 
 def tool(name):
@@ -151,8 +152,9 @@ def test_environment_yml_changes_with_the_list():
 
 def test_every_dependency_has_its_reason():
     text = (ROOT / "docs" / "DEPENDENCIES.md").read_text(encoding="utf-8")
-    run_time, dev = text.split("(extra `dev`)")
-    for table, entries in ((run_time, RUN_TIME), (dev, DEV)):
+    run_time, rest = text.split("(extra `dev`)")
+    dev, bench = rest.split("(extra `bench`)")
+    for table, entries in ((run_time, RUN_TIME), (dev, DEV), (bench, BENCH)):
         rows = dict(re.findall(r"^\| ([a-z0-9-]+) \| (\S.*\S) \|$", table, re.MULTILINE))
         rows.pop("package", None)
         assert sorted(rows) == sorted(entry.name for entry in entries)
@@ -160,7 +162,7 @@ def test_every_dependency_has_its_reason():
 
 
 def test_every_range_has_a_lower_bound():
-    for entry in RUN_TIME + DEV:
+    for entry in RUN_TIME + DEV + BENCH:
         assert any(part.operator in (">=", "~=", "==") for part in entry.specifier), entry
 
 
