@@ -225,6 +225,11 @@ def test_what_no_control_shows_comes_from_the_configuration():
     assert (values["label_smoothing"], values["n_frames"], values["epochs"]) == (0.2, 80, 3)
 
 
+def test_few_bands_are_no_trouble_for_coefficients_that_nobody_takes():
+    assert problems({"n_mels": 8}, config=BENCH_CONFIG) == {}
+    assert list(problems({"n_mels": 8, "kind": "mfcc"}, config=BENCH_CONFIG)) == ["n_mfcc"]
+
+
 def test_switching_augmentation_on_moves_clips_in_the_window_too():
     assert applied({"augmentation": True}, config=BENCH_CONFIG)["random_place"] is True
     off = applied({"augmentation": False}, config=TrainingConfig())
@@ -288,7 +293,7 @@ def test_the_facts_follow_the_network(make):
     bench = make()
     bench.set(model="article_cnn", clips=100, batch_size=32)
     assert "204\N{NO-BREAK SPACE}074 parameters" in bench.widget.facts.value
-    assert "4 batches an epoch" in bench.widget.facts.value
+    assert "4 batches/epoch" in bench.widget.facts.value
     bench.set(learning_rate=0.0)
     assert "parameters" not in bench.widget.facts.value
 

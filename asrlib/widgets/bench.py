@@ -90,15 +90,13 @@ def bench_run(
 
     Examples
     --------
-    >>> from asrlib import datasets, runs
+    >>> from asrlib import datasets
     >>> train_set, validation = datasets.digits("train"), datasets.digits("validation")
     >>> bench_run(train_set, validation, learning_rate=0.0)
     Traceback (most recent call last):
         ...
     ValueError: learning_rate: ...
-    >>> result = bench_run(
-    ...     train_set, validation, runs=runs.Runs("runs"), model="article_cnn", epochs=2
-    ... )  # doctest: +SKIP
+    >>> result = bench_run(train_set, validation, model="article_cnn", epochs=2)  # doctest: +SKIP
 
     Lesson: 06
     """
@@ -146,10 +144,8 @@ class TrainingBench:
 
     Examples
     --------
-    >>> from asrlib import datasets, runs
-    >>> bench = TrainingBench(
-    ...     datasets.digits("train"), datasets.digits("validation"), runs=runs.Runs("runs"), model="rnn"
-    ... )
+    >>> from asrlib import datasets
+    >>> bench = TrainingBench(datasets.digits("train"), datasets.digits("validation"), model="rnn")
     >>> bench.values["units"], bench.state
     (48, 'idle')
     >>> bench.set(learning_rate=0.0)
@@ -343,7 +339,7 @@ class TrainingBench:
                 self._recognizer = run.recognizer()
                 said += ", its network is bench.recognizer"
             else:
-                said += f"; it {run.status}, so there is no network"
+                said += f"; it is {run.status} and left no network"
             if self.state == "idle":
                 self._show_curves(history=run.history, best=self._best_history(other_than=run.id))
             self._show_runs()
@@ -443,19 +439,17 @@ class TrainingBench:
             visible = setting in mine and (setting.name != "n_mfcc" or self.values["kind"] == "mfcc")
             row.show(visible)
             row.say(found.get(setting.name, "") if setting in mine else "")
-        hidden = {"n_mfcc"} if self.values["kind"] != "mfcc" else set()
-        others = [message for name, message in found.items() if name == "" or name in hidden]
-        self._view.show_problem(" ".join(others))
+        self._view.show_problem(found.get("", ""))
         self._view.say_facts("" if found else self._facts())
 
     def _facts(self) -> str:
         """Say how large the chosen network is and how much it is to do."""
-        config = self.config
+        config = TrainingConfig.from_dict(applied(self.values, config=self._config))
         shape = (config.n_frames, config.features.n_coefficients)
         n_classes = len(set(map(str, self.train_set.labels)))
         size = models.count_parameters(config.model, input_shape=shape, n_classes=n_classes)
         batches = -(-min(self.values["clips"], len(self.train_set)) // config.batch_size)
-        return f"{thousands(size)} parameters · {batches} batch{'es' if batches != 1 else ''} an epoch"
+        return f"{thousands(size)} parameters · {batches} batch{'es' if batches != 1 else ''}/epoch"
 
     # -- the buttons -----------------------------------------------------------------------------------------
 
@@ -465,8 +459,8 @@ class TrainingBench:
             if found and self.state == "idle":
                 settings = self._settings
                 names = [settings[name].label for name in found if name]
-                cannot = " and ".join(filter(None, [", ".join(names[:-1]), *names[-1:]])) or "A setting"
-                self._say(f"{cannot} cannot work like this. The reason stands beside the control.")
+                cannot = " and ".join(filter(None, [", ".join(names[:-1]), *names[-1:]])) or "a setting"
+                self._say(f"Not begun: {cannot} cannot work like this. The reason stands beside the control.")
                 return
             with self._failing_in_words("The training could not begin."):
                 self.train()
@@ -729,12 +723,12 @@ def _status(state: str, progress: training.Progress | None) -> str:
     if not math.isfinite(progress.loss):
         return "The loss is no longer a number: the steps are too large. Stop, and lower the learning rate."
     return (
-        f"epoch {progress.epoch} of {progress.epochs}, batch {progress.batch} of {progress.batches}"
-        f"{_time_left(progress.seconds_left)} · {100 * progress.waiting:.0f} % waiting for clips"
+        f"epoch {progress.epoch} of {progress.epochs}, batch {progress.batch} of {progress.batches}\n"
+        f"{_time_left(progress.seconds_left)}{100 * progress.waiting:.0f} % of the time waiting for clips"
     )
 
 
 def _time_left(seconds: float | None) -> str:
     if seconds is None:
         return ""
-    return f" · {seconds / 60:.0f} min left" if seconds >= 90 else f" · {seconds:.0f} s left"
+    return f"{seconds / 60:.0f} min left · " if seconds >= 90 else f"{seconds:.0f} s left · "

@@ -312,6 +312,9 @@ def applied(settings: Mapping[str, Any], *, config: TrainingConfig) -> dict[str,
             continue
         part, _, field = known[name].path.rpartition(".")
         (values[part] if part else values)[field] = value
+    features = values["features"]
+    if features["kind"] != "mfcc":  # then the number of coefficients has no meaning, and cannot be too large
+        features["n_mfcc"] = min(features["n_mfcc"], features["n_mels"])
     if "pools" in values["model"]:
         values["model"]["pools"] = _pools(values["model"])
     augmented = settings.get("augmentation", config.augmentation is not None)

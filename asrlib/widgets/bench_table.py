@@ -44,7 +44,7 @@ def runs_table(runs: Runs, *, loaded: Any = None) -> dict[str, Any]:
             "cells": [
                 _cell(f"{'★ ' if run is best else ''}{run.id}", run.id),
                 _cell("" if run.accuracy is None else f"{100 * run.accuracy:.1f} %", run.accuracy),
-                _cell("" if run.seconds is None else f"{run.seconds:.1f}", run.seconds),
+                _cell(f"{run.seconds:.1f}" if run.seconds else "", run.seconds or None),
                 _cell("" if run.parameters is None else thousands(run.parameters), run.parameters),
                 *(_cell(*settings[run.id].get(name, ("", None))) for name in shown),
                 _cell("" if run.status == "finished" else run.status, run.status),
