@@ -154,7 +154,7 @@ class DescentExplorer(Explorer):
             "optimizer": choice("optimiser", list(OPTIMIZERS), value="momentum"),
             "learning_rate": steps("learning rate", [(f"{rate:g}", rate) for rate in _RATES], value=0.1),
             "batch_size": steps("batch", [*sizes, (f"all {len(self.objective)} clips", 0)], value=0),
-            "momentum": slider("momentum (Adam: beta 1)", 0.9, low=0.0, high=0.98, step=0.02),
+            "momentum": slider("momentum", 0.9, low=0.0, high=0.98, step=0.02),
             "schedule": choice("schedule", ["constant", "cosine"]),
             "weights": choice("weights that move", [_TWO, _ALL]),
         }
@@ -271,6 +271,8 @@ class DescentExplorer(Explorer):
             text += f" In the valley plain descent diverges above a rate of {2 / self.curvature:.2f}."
         if result.optimizer in _WITHOUT_MOMENTUM:
             text += f" {_sentence(result.optimizer)} has no momentum."
+        if result.optimizer == "Adam":
+            text += f" Adam's momentum is its beta 1, {result.momentum:.2f}."
         return text
 
     # -- the animation ---------------------------------------------------------------------------------------
