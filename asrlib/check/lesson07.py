@@ -223,7 +223,7 @@ def answered(answer: Callable[[np.ndarray, list[str]], np.ndarray]) -> None:
         clip = int(np.flatnonzero(got != said)[0])
         place = list(columns).index(said[clip])
         hint = (
-            f"With columns = {columns[:3]} ... column {place} is {said[clip]!r}, and it answers "
+            f"With columns = {columns[:3]} ... column {place} is {str(said[clip])!r}, and it answers "
             f"{str(got[clip])!r}. The list that the network was trained with is the only one that counts: "
             "use columns, not a list of your own."
         )

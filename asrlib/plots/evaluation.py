@@ -345,7 +345,7 @@ def reliability(
         raise ValueError("There is no calibration to draw. Pass one, or a dict of name to calibration.")
     ax = prepared(ax, size=(4.6, 4.2))
     ax.plot([0, 100], [0, 100], color=look().quiet, linewidth=1, linestyle=(0, (4, 3)))
-    ax.text(4, 12, "not sure enough", fontsize=8, color=look().ink, rotation=0)
+    ax.text(3, 97, "not sure enough", fontsize=8, color=look().ink, va="center")
     ax.text(97, 4, "too sure", fontsize=8, color=look().ink, ha="right")
     said = []
     for i, (name, found) in enumerate(named.items()):
@@ -357,13 +357,14 @@ def reliability(
         color = look().colors[i % len(look().colors)]
         ax.errorbar(x, y, yerr=reach, fmt="none", ecolor=color, elinewidth=1, capsize=2)
         ax.plot(x, y, _LINES[i % 4], color=color, linewidth=1.2)
+        label = f"{name}: ECE {100 * found.ece:.1f} points" if name else None
+        ax.plot([], [], _LINES[i % 4], marker=_MARKERS[i % 5], color=color, linewidth=1.2, label=label)
         ax.scatter(
             x,
             y,
             s=[14 + 160 * each.n / found.n for each in shown],
             marker=_MARKERS[i % 5],
             color=color,
-            label=f"{name}: ECE {100 * found.ece:.1f} points" if name else None,
         )
         what = f"{name}: probability" if name else "Probability"
         said.append(
@@ -372,7 +373,7 @@ def reliability(
         )
     ax.set(xlim=(0, 101), ylim=(0, 104), xlabel="probability of the answer (%)", ylabel="right (%)")
     if any(named):
-        ax.legend(loc="upper left", labelcolor=look().ink, fontsize=8)
+        ax.legend(loc="lower left", bbox_to_anchor=(0, 1), labelcolor=look().ink, fontsize=8)
     describe(ax, f"Reliability diagram. {'. '.join(said)}.")
     return ax
 
