@@ -9,6 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
+from matplotlib.patheffects import withStroke
 
 from asrlib.descent import Bowl, Path
 from asrlib.plots.common import describe, empty_figure, look, one, prepared, settings
@@ -18,7 +19,7 @@ __all__ = ["digit_pictures", "loss_against_work", "loss_surface", "steps_in_a_bo
 _SIGNED_MAP = "PuOr"
 # A path must stand out from the whole surface, on light and dark pages alike: so the surface is pale.
 VALLEY = LinearSegmentedColormap.from_list("valley", ["#86a7bf", "#f6f8fa"])
-ON_VALLEY = ("#b53a00", "#111111", "#6a1f86", "#00573f")
+ON_VALLEY = "#b53a00"
 _LINES = ("-", "--", "-.", (0, (1, 1)))
 _MARKS = "osD^"
 
@@ -233,17 +234,22 @@ def loss_surface(
     levels = np.linspace(height.min(), height.max(), 15)
     ax.contourf(across, up, height, levels=levels, cmap=VALLEY)
     ax.contour(across, up, height, levels=levels, colors="#ffffff", linewidths=0.4)
+    # The colours of `loss_against_work`; an outline lets them stand out from the surface in both themes.
+    outline = [withStroke(linewidth=3.5, foreground=look().face if look().face != "none" else "#ffffff")]
     for i, (name, points) in enumerate((paths or {}).items()):
-        color = ON_VALLEY[i % len(ON_VALLEY)]
-        ax.plot(points[:, 0], points[:, 1], color=color, linewidth=1.5, label=name)
-        ax.plot(*points[0], "o", color=color, markersize=4)
-        ax.plot(*points[-1], _MARKS[i % 4], color=color, markersize=8, markeredgecolor="white")
+        color = look().colors[i % len(look().colors)]
+        dressed = {"color": color, "path_effects": outline}
+        ax.plot(points[:, 0], points[:, 1], linewidth=1.6, label=name, **dressed)
+        ax.plot(*points[0], "o", markersize=4, **dressed)
+        ax.plot(*points[-1], _MARKS[i % 4], markersize=8, **dressed)
     ax.set_xlim(across[0], across[-1])
     ax.set_ylim(up[0], up[-1])
     ax.set_xlabel(names[0])
     ax.set_ylabel(names[1])
     if paths:
-        ax.legend(loc="lower right", fontsize=8.5, labelcolor="#111111", frameon=True, facecolor="#ffffff")
+        face = "#111111" if look().face == "#111111" else "#ffffff"
+        ink = look().ink if face == "#111111" else "#222222"
+        ax.legend(loc="lower right", fontsize=8.5, labelcolor=ink, frameon=True, facecolor=face)
     row, column = np.unravel_index(int(losses.argmin()), losses.shape)
     ends = "".join(
         f" {name} ends at {_tenth(points[-1][0])} and {_tenth(points[-1][1])}."

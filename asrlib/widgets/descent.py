@@ -213,9 +213,9 @@ class DescentExplorer(Explorer):
         self._map.contour(self.across, self.up, height, levels=levels, colors="#ffffff", linewidths=0.4)
         self._map.plot(*self.goal, "x", color="#444444", markersize=7)
         self._map.plot(*self.start, "o", color="#444444", markersize=5)
-        (self._track,) = self._map.plot([], [], color=ON_VALLEY[0], linewidth=1.6)
-        (self._dots,) = self._map.plot([], [], ".", color=ON_VALLEY[0], markersize=4)
-        (self._end,) = self._map.plot([], [], "o", color=ON_VALLEY[0], markersize=9, markeredgecolor="white")
+        (self._track,) = self._map.plot([], [], color=ON_VALLEY, linewidth=1.6)
+        (self._dots,) = self._map.plot([], [], ".", color=ON_VALLEY, markersize=4)
+        (self._end,) = self._map.plot([], [], "o", color=ON_VALLEY, markersize=9, markeredgecolor="white")
         self._map.set(xlim=self.across[[0, -1]], ylim=self.up[[0, -1]])
         self._map.set_xlabel("towards the lowest point ×")
         self._map.set_ylabel("where it bends most")
@@ -337,7 +337,7 @@ class DescentExplorer(Explorer):
         if content.get("kind") != "walk" or self.result is None:
             return
         png, points, boxes = self.animation(self.result)
-        colors = [ON_VALLEY[0], look().strong]
+        colors = [ON_VALLEY, look().strong]
         answer = {"kind": "walk", "version": player.version, "boxes": boxes, "colors": colors}
         player.send(answer, buffers=[png, points.tobytes()])
 
