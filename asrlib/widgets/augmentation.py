@@ -90,8 +90,8 @@ class AugmentationExplorer(Explorer):
             "snr": steps("noise, SNR", _NOISES, value=math.inf),
             "line": steps("band up to", _LINES, value=math.inf),
             "tract": slider("formants", 1.0, low=0.6, high=1.6, step=0.02, unit="times"),
-            "hidden_frames": slider("hidden frames", 0, low=0, high=60, step=1, unit="of 10 ms"),
-            "hidden_bands": slider("hidden bands", 0, low=0, high=12, step=1, unit="mel bands"),
+            "hidden_frames": slider("hide", 0, low=0, high=60, step=1, unit="frames"),
+            "hidden_bands": slider("hide", 0, low=0, high=12, step=1, unit="bands"),
         }
 
     def compute(
