@@ -68,7 +68,7 @@ class LearningCurves:
             self.axes, ("loss", "accuracy"), ("loss", "accuracy (%)"), strict=True
         ):
             _dress(axes, theme)
-            axes.set_title(title, loc="left", fontsize=10, fontweight="bold")
+            axes.set_title(title, loc="left", fontsize=10, fontweight="bold", color=theme.ink)
             axes.set_xlabel("epoch")
             axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1, nbins=8))
             for name, looks in self._looks().items():
@@ -95,6 +95,7 @@ class LearningCurves:
         epochs: int | None = None,
         steps: Mapping[str, Sequence[float]] | None = None,
         best: History | None = None,
+        until: float | None = None,
     ) -> None:
         """Move the curves.
 
@@ -111,15 +112,19 @@ class LearningCurves:
             last half epoch: one batch alone says little.
         best : mapping of str to sequence of float, optional
             History of another run to compare with.
+        until : float, optional
+            Where the last epoch of the history ended, when it was stopped within it: such as 2.5.
         """
         steps, best = _smoothed(steps or {}), best or {}
         epochs = epochs or max(1, len(history.get("loss", ())))
         for metric in ("loss", "accuracy"):
-            finished = np.arange(1, len(history.get(metric, ())) + 1)
+            finished = _ends(len(history.get(metric, ())), until)
             at, values = (steps["epoch"], steps[metric]) if len(steps.get("epoch", ())) else (finished, None)
             self._move(metric, "training", at, history.get(metric, ()) if values is None else values)
-            self._move(metric, "validation", None, history.get(f"val_{metric}", ()))
-            self._move(metric, "best run so far", None, best.get(f"val_{metric}", ())[:epochs])
+            judged = history.get(f"val_{metric}", ())
+            self._move(metric, "validation", _ends(len(judged), until), judged)
+            other = best.get(f"val_{metric}", ())[:epochs]
+            self._move(metric, "best run so far", _ends(len(other)), other)
         seen = [line.get_ydata() for (metric, _), line in self._lines.items() if metric == "loss"]
         largest = max((np.max(values[np.isfinite(values)], initial=0.0) for values in seen), default=0.0)
         self._frame(epochs=epochs, largest_loss=float(largest))
@@ -138,9 +143,8 @@ class LearningCurves:
             },
         }
 
-    def _move(self, metric: str, name: str, at: Sequence[float] | None, values: Sequence[float]) -> None:
-        values = np.asarray(values, float)
-        at = np.arange(1, len(values) + 1) if at is None else np.asarray(at, float)
+    def _move(self, metric: str, name: str, at: Sequence[float], values: Sequence[float]) -> None:
+        at, values = np.asarray(at, float), np.asarray(values, float)
         stride = math.ceil(len(values) / _MOST_POINTS) or 1
         # The last point is always among them: it is the one that is looked at.
         kept = np.arange(len(values) - 1, -1, -stride)[::-1]
@@ -280,6 +284,14 @@ def compare_runs(
     return ax
 
 
+def _ends(count: int, until: float | None = None) -> np.ndarray:
+    """Return where each epoch ended; the last one may have been cut off."""
+    ends = np.arange(1.0, count + 1)
+    if count and until is not None:
+        ends[-1] = min(ends[-1], until)
+    return ends
+
+
 def _smoothed(steps: Mapping[str, Sequence[float]]) -> dict[str, np.ndarray]:
     """Return each step's mean over the half epoch that it ends, as far as there is one."""
     at = np.asarray(steps.get("epoch", ()), float)
@@ -301,7 +313,7 @@ def _dress(axes: Axes, theme: Look) -> None:
     axes.spines[["top", "right"]].set_visible(False)
     axes.spines[["left", "bottom"]].set_color(theme.quiet)
     axes.tick_params(color=theme.quiet, labelcolor=theme.ink)
-    for text in (axes.xaxis.label, axes.yaxis.label, axes.title, axes._left_title):
+    for text in (axes.xaxis.label, axes.yaxis.label):
         text.set_color(theme.ink)
 
 

@@ -586,7 +586,7 @@ class TrainingBench:
     def _show_end(self, job: Job) -> None:
         self._view.switch(running=False)
         self._show_runs()
-        progress, steps = job.snapshot()
+        _, steps = job.snapshot()
         if job.error is not None:
             self._view.tell("It ended with an error.", style="danger")
             self._view.show_trouble(job.error, what="The training failed.")
@@ -594,11 +594,13 @@ class TrainingBench:
         if job.result is None:
             self._view.tell("Stopped before the training began.", share=0.0)
             return
-        self._show_curves(
-            history=job.result.history, steps=steps, epochs=job.config.epochs, best=self._shown.get("best")
-        )
         stopped = job.result.stopped
-        share = 1.0 if progress is None or not stopped else _share(progress)
+        until = steps["epoch"][-1] if stopped and steps["epoch"] else None
+        self._show_curves(
+            history=job.result.history, steps=steps, epochs=job.config.epochs,
+            best=self._shown.get("best"), until=until,
+        )  # fmt: skip
+        share = until / job.config.epochs if until is not None else 1.0
         self._view.tell(
             "Stopped." if stopped else "Done.", share=share, style="warning" if stopped else "success"
         )
@@ -646,7 +648,7 @@ class TrainingBench:
         self._curves.show(
             self._shown["history"], steps=self._shown.get("steps"),
             epochs=self._shown.get("epochs", None if self._shown["history"] else self.values["epochs"]),
-            best=self._shown.get("best"),
+            best=self._shown.get("best"), until=self._shown.get("until"),
         )  # fmt: skip
         self._view.image.value = encode_png(self._picture.pixels())
 

@@ -124,8 +124,8 @@ class Job:
     def _keep_step(self, progress: training.Progress) -> None:
         """Note how this batch alone went: the means since the epoch began would jump when the next begins."""
         at = progress.epoch - 1 + progress.batch / progress.batches
-        if not progress.batch or (self.steps["epoch"] and at <= self.steps["epoch"][-1]):
-            return  # told again, after the validation
+        if not progress.batch or len(progress.history.get("loss", ())) >= progress.epoch:
+            return  # told once more, after the epoch's validation
         seen = min(progress.batch * self.config.batch_size, self.n_clips)
         sums = seen, progress.loss * seen, progress.accuracy * seen
         before = self._sums if progress.batch > 1 else (0, 0.0, 0.0)

@@ -35,19 +35,26 @@ def runs_table(runs: Runs, *, loaded: Any = None) -> dict[str, Any]:
     settings = {run.id: _settings_of(run) for run in listed}
     shown = [name for name in _TITLES if name == "model" or _differs(name, settings.values())]
     numbers = {name for name in shown for row in settings.values() if _counts(row.get(name, ("", None))[1])}
-    titles = [("run", True), ("validation", True), ("seconds", True), ("parameters", True)]
-    titles += [*((_TITLES[name], name in numbers) for name in shown), ("", False)]
+    ended = all(run.status == "finished" for run in listed)
+    titles = [
+        ("run", True),
+        *([] if ended else [("state", False)]),
+        ("validation", True),
+        ("seconds", True),
+        ("parameters", True),
+    ]
+    titles += [(_TITLES[name], name in numbers) for name in shown]
     rows = [
         {
             "id": run.id, "name": str(run.id), "status": run.status, "best": run is best,
             "loaded": run.id == loaded,
             "cells": [
                 _cell(f"{'★ ' if run is best else ''}{run.id}", run.id),
+                *([] if ended else [_cell(run.status, run.status)]),
                 _cell("" if run.accuracy is None else f"{100 * run.accuracy:.1f} %", run.accuracy),
                 _cell(f"{run.seconds:.1f}" if run.seconds else "", run.seconds or None),
                 _cell("" if run.parameters is None else thousands(run.parameters), run.parameters),
                 *(_cell(*settings[run.id].get(name, ("", None))) for name in shown),
-                _cell("" if run.status == "finished" else run.status, run.status),
             ],
         }
         for run in listed
