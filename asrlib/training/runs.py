@@ -20,7 +20,7 @@ from asrlib.training.config import TrainingConfig
 from asrlib.training.files import FileLock, write_whole
 
 if TYPE_CHECKING:
-    from asrlib.training.fitting import TrainingResult
+    from asrlib.training.progress import TrainingResult
 
 __all__ = ["Recorder", "Run", "Runs", "flat_settings"]
 
