@@ -453,7 +453,7 @@ class Network:
     weights : mapping of str to array
         Arrays under the names of :func:`asrlib.models.weight_shapes`.
     input_shape : (int, int), optional
-        Frames and coefficients of one input; (100, 20) if left out, (100, 40) for a CRNN.
+        Frames and coefficients of one input; (100, 20) if left out.
 
     Raises
     ------

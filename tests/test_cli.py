@@ -24,9 +24,9 @@ DIGITS = tuple("0123456789")
 
 def machine(labels=DIGITS):
     config = CrnnConfig(conv_channels=(2,), pools=((4, 4),), gru_units=3)
-    shapes = weight_shapes(config, n_classes=len(labels))
-    weights = {name: np.full(shape, 0.1, np.float32) for name, shape in shapes.items()}
     features = FeatureConfig(normalization="utterance")
+    shapes = weight_shapes(config, input_shape=(100, features.n_mels), n_classes=len(labels))
+    weights = {name: np.full(shape, 0.1, np.float32) for name, shape in shapes.items()}
     return Recognizer(features=features, model=config, weights=weights, labels=labels)
 
 

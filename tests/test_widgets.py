@@ -331,7 +331,7 @@ def test_the_player_changes_only_when_the_controls_rest(ramp):
 def recognizer():
     config, features = CrnnConfig(), FeatureConfig(normalization="utterance")
     rng = np.random.default_rng(0)
-    shapes = weight_shapes(config, n_classes=10)
+    shapes = weight_shapes(config, input_shape=(100, features.n_mels), n_classes=10)
     weights = {
         name: np.abs(rng.normal(0, 0.3, shape)).astype(np.float32)
         if "variance" in name

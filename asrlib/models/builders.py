@@ -60,7 +60,7 @@ def build(
     config : ModelConfig
         Sizes of the network; their class says which family.
     input_shape : (int, int), optional
-        Frames and coefficients of one input; (100, 20) if left out, (100, 40) for a CRNN.
+        Frames and coefficients of one input; (100, 20) if left out.
     n_classes : int
         Number of words that the network tells apart.
     seed : int, optional
@@ -280,7 +280,7 @@ def rnn(
 def crnn(
     config: CrnnConfig | None = None,
     *,
-    input_shape: tuple[int, int] = (100, 40),
+    input_shape: tuple[int, int] = (100, 20),
     n_classes: int = 10,
     seed: int | None = None,
     unroll: bool = False,
@@ -366,7 +366,7 @@ def _committee(config: CrnnConfig, *, seed: int | None, **shape: Any) -> keras.M
 
 
 def import_keras() -> ModuleType:
-    """Import Keras without the lines that TensorFlow writes at every parts.
+    """Import Keras without the lines that TensorFlow writes at every start.
 
     They say that oneDNN is in use and that there is no GPU driver, and TF_CPP_MIN_LOG_LEVEL does not stop
     them. Whatever else is written during the import is passed on.

@@ -263,7 +263,6 @@ class CrnnConfig(_Config):
     """
 
     family: ClassVar[str] = "crnn"
-    default_input_shape: ClassVar[tuple[int, int]] = (100, 40)
 
     conv_channels: tuple[int, ...] = (16, 32)
     kernel_size: tuple[int, int] = (3, 3)

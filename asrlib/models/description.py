@@ -215,8 +215,8 @@ def describe(
     model : ModelConfig or keras.Model
         A configuration, or a Keras model made of the kinds of layers that the course uses.
     input_shape : (int, int), optional
-        Frames and coefficients of one input. Of a configuration (100, 20) if left out, (100, 40) for a CRNN;
-        a Keras model knows its own, unless it reads clips of any length.
+        Frames and coefficients of one input. Of a configuration (100, 20) if left out; a Keras model knows
+        its own, unless it reads clips of any length.
     n_classes : int
         Number of words, for a configuration.
     hop_seconds, window_seconds : float

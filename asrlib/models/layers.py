@@ -245,7 +245,7 @@ def weight_shapes(
     config : ModelConfig
         Sizes of the network.
     input_shape : (int, int), optional
-        Frames and coefficients of one input; (100, 20) if left out, (100, 40) for a CRNN.
+        Frames and coefficients of one input; (100, 20) if left out.
     n_classes : int
         Number of words that the network tells apart.
 
