@@ -1,9 +1,9 @@
 """How far is one text from another? Edit distance by hand, and the word and character error rates made of it.
 
 A recogniser of sentences is seldom right or wrong as a whole. So its errors are counted: words that it
-replaced (substitutions), missed (deletions) or made up (insertions), in the cheapest way to turn what was said
-into what was heard. `distance_table` finds that way, `align` follows it, and `wer` and `cer` divide by what was
-said.
+replaced (substitutions), missed (deletions) or made up (insertions), in the cheapest way to turn what was
+said into what was heard. `distance_table` finds that way, `align` follows it, and `wer` and `cer` divide by
+what was said.
 """
 
 from __future__ import annotations
@@ -194,7 +194,8 @@ def align(expected: Items, heard: Items) -> list[Edit]:
     """List the hits, substitutions, deletions and insertions of a cheapest way from one sequence to another.
 
     The way is followed from the end of `distance_table` to its beginning. Where several are equally cheap,
-    the diagonal is taken first, then the deletion: the number of errors is certain, their kinds are a convention.
+    the diagonal is taken first, then the deletion: the number of errors is certain, their kinds are a
+    convention.
 
     Parameters
     ----------
