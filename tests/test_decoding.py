@@ -383,6 +383,13 @@ def test_a_sharp_network_needs_no_beam():
         )
 
 
+def test_a_cutoff_leaves_out_only_what_is_improbable():
+    scores = np.log([[0.5, 0.4, 0.1], [0.5, 0.4, 0.1]])
+    assert beam_search(scores, cutoff=0.05) == beam_search(scores)
+    assert {each.labels for each in beam_search(scores, cutoff=0.2)} == {(), (1,)}
+    assert [each.labels for each in beam_search(scores, cutoff=0.9)] == [()]
+
+
 def test_the_most_probable_text_is_not_that_of_the_most_probable_path():
     scores = np.log([[0.6, 0.4], [0.6, 0.4]])
     assert decoding.greedy(scores).labels == ()
@@ -535,6 +542,8 @@ def test_bad_texts_are_refused(target, message):
         ({"beam_width": 2.5}, "beam_width=2.5 came"),
         ({"text_weight": -1}, "text_weight=-1 came"),
         ({"label_bonus": math.inf}, "label_bonus=inf came"),
+        ({"cutoff": 1.0}, "cutoff=1.0 came"),
+        ({"cutoff": -0.1}, "cutoff=-0.1 came"),
     ],
 )
 def test_bad_settings_of_a_search_are_refused(wrong, message):
