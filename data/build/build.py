@@ -1,6 +1,11 @@
-"""Rebuild `data/`: say every item, let the judges listen, keep what they understood, write clips and tables.
+"""Rebuild `data/`: say every item, let the judges listen, write clips and tables.
 
-    make data            # from the repository's top; npm, espeak-ng, flite, and about an hour on two cores
+    make data                  # from the repository's top; npm, espeak-ng, flite, an hour on two idle cores
+    make data ARGS=--choose    # choose the attempts anew
+
+A word that the judges did not understand was said again, in another way. Which attempt was kept stands in
+`attempts.csv`, and a rebuild keeps the same ones: another machine rounds otherwise, and that is enough to
+turn a verdict on a borderline clip. `--choose` judges afresh and writes that file and `report.json` anew.
 
 Work in progress is kept in `data/build/work/` (ignored by git): a build that was cut short goes on where it
 stopped.
@@ -31,6 +36,7 @@ COURSE_RATE = 16_000
 # 14 bits put the rounding noise 60 dB below the speech, unheard, and save a quarter of the download.
 BITS = {"listen": 16}
 COURSE_BITS = 14
+ATTEMPTS = HERE / "attempts.csv"  # of each item that was not kept as first said; no attempt: it was dropped
 COLUMNS = ("file", "label", "speaker", "group", "take", "split", "seconds")
 
 
@@ -38,8 +44,8 @@ def attempt_path(item: Item, attempt: int) -> Path:
     return WORK / "clips" / item.kind / f"{item.stem}.{attempt}.flac"
 
 
-def synthesise(task: tuple[Item, int], voices: Path) -> None:
-    item, attempt = task
+def synthesise(task: tuple[Item, int, float | None], voices: Path) -> None:
+    item, attempt, seconds = task
     path = attempt_path(item, attempt)
     if path.exists():
         return
@@ -52,7 +58,7 @@ def synthesise(task: tuple[Item, int], voices: Path) -> None:
     else:
         samples, rate = say_text(how.text, item.speaker.engine, speed=how.speed)
     target = RATE.get(item.kind, COURSE_RATE)
-    clip = set_level(trim(to_rate(samples, rate, target), target))
+    clip = set_level(trim(to_rate(samples, rate, target), target, seconds=seconds))
     clip = round_to_bits(clip, BITS.get(item.kind, COURSE_BITS))
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_suffix(".part")
@@ -60,7 +66,7 @@ def synthesise(task: tuple[Item, int], voices: Path) -> None:
     part.rename(path)  # a clip is there whole or not at all
 
 
-def say_all(tasks: list[tuple[Item, int]], voices: Path, processes: int) -> None:
+def say_all(tasks: list[tuple[Item, int, float | None]], voices: Path, processes: int) -> None:
     with multiprocessing.Pool(processes) as pool:
         for done, _ in enumerate(
             pool.imap_unordered(partial(synthesise, voices=voices), tasks, chunksize=8), 1
@@ -75,7 +81,7 @@ def choose(items: list[Item], voices: Path, processes: int) -> tuple[dict[Item, 
     rejections: list[dict] = []
     waiting = items
     for attempt in range(MAX_ATTEMPTS):
-        say_all([(item, attempt) for item in waiting], voices, processes)
+        say_all([(item, attempt, None) for item in waiting], voices, processes)
         verdicts = judges.listen(
             {item: attempt_path(item, attempt) for item in waiting}, memory=WORK / "verdicts.json"
         )
@@ -98,6 +104,49 @@ def choose(items: list[Item], voices: Path, processes: int) -> tuple[dict[Item, 
         if not waiting:
             break
     return accepted, rejections
+
+
+def say_again(items: list[Item], voices: Path, processes: int) -> dict[Item, int]:
+    """Say the attempts that were once chosen, and print which of them the judges do not understand here."""
+    with ATTEMPTS.open(newline="", encoding="utf-8") as file:
+        recorded = {(row["kind"], row["stem"]): row["attempt"] for row in csv.DictReader(file)}
+    attempts = {item: recorded.pop((item.kind, item.stem), "0") for item in items}
+    if recorded:
+        raise SystemExit(
+            f"{ATTEMPTS.name} names {len(recorded)} items that the plan does not have, such as "
+            f"{'/'.join(next(iter(recorded)))}: choose anew with `make data ARGS=--choose`."
+        )
+    kept = {item: int(attempt) for item, attempt in attempts.items() if attempt}
+    seconds = kept_seconds()
+    tasks = [(item, attempt, seconds.get((item.kind, item.stem))) for item, attempt in kept.items()]
+    say_all(tasks, voices, processes)
+    verdicts = judges.listen(
+        {item: attempt_path(item, attempt) for item, attempt in kept.items()}, memory=WORK / "verdicts.json"
+    )
+    doubtful = [f"{item.kind}/{item.stem}" for item in kept if not verdicts[item].accepted]
+    named = ", ".join(doubtful) or "none"
+    print(f"{len(doubtful)} of {len(kept)} kept clips are not understood here: {named}")
+    return kept
+
+
+def kept_seconds() -> dict[tuple[str, str], float]:
+    """How long each clip of the bundle is now."""
+    seconds = {}
+    for kind in ("digits", "strings", "words", "listen"):
+        with (DATA / kind / "metadata.csv").open(newline="", encoding="utf-8") as file:
+            for row in csv.DictReader(file):
+                seconds[kind, row["file"].removesuffix(".flac")] = float(row["seconds"])
+    return seconds
+
+
+def write_attempts(items: list[Item], accepted: dict[Item, int]) -> None:
+    with ATTEMPTS.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(("kind", "stem", "attempt"))
+        for item in sorted(items, key=lambda item: (item.kind, item.stem)):
+            attempt = accepted.get(item, "")
+            if attempt != 0:
+                writer.writerow((item.kind, item.stem, attempt))
 
 
 def write_bundle(accepted: dict[Item, int]) -> None:
@@ -168,6 +217,9 @@ def main() -> None:
     parser.add_argument(
         "--say-only", action="store_true", help="first attempts only, no judging, nothing written to data/"
     )
+    parser.add_argument(
+        "--choose", action="store_true", help="choose by the judges again which attempt of each item is kept"
+    )
     args = parser.parse_args()
     names = sorted(p.stem for p in args.voices.glob("*.bin"))
     if len(names) != 54:
@@ -176,12 +228,16 @@ def main() -> None:
         )
     items = all_items(all_speakers(names))
     if args.say_only:
-        say_all([(item, 0) for item in items], args.voices, args.processes)
+        say_all([(item, 0, None) for item in items], args.voices, args.processes)
         return
-    accepted, rejections = choose(items, args.voices, args.processes)
+    if args.choose:
+        accepted, rejections = choose(items, args.voices, args.processes)
+        write_attempts(items, accepted)
+        write_report(items, accepted, rejections)
+    else:
+        accepted = say_again(items, args.voices, args.processes)
     write_bundle(accepted)
     write_checksums()
-    write_report(items, accepted, rejections)
 
 
 if __name__ == "__main__":
