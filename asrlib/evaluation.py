@@ -1,6 +1,7 @@
 """How good is a recogniser, for whom, and how sure are we?
 
 A recogniser is here anything with ``labels`` and ``predict(list of arrays) -> (n, n_classes)`` probabilities.
+How far one text is from another is counted in `asrlib.texts`; its word and character error rates stand here too.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 import numpy as np
 
 from asrlib import audio, filters, signals
+from asrlib.texts import cer, wer
 
 if TYPE_CHECKING:
     from asrlib.datasets import SpeechDataset
@@ -32,6 +34,7 @@ __all__ = [
     "bootstrap_speakers",
     "by_group",
     "calibration",
+    "cer",
     "confusion_matrix",
     "evaluate",
     "expected_calibration_error",
@@ -39,6 +42,7 @@ __all__ = [
     "leave_one_speaker_out",
     "mcnemar",
     "temper",
+    "wer",
     "wilson_interval",
 ]
 
