@@ -1,7 +1,7 @@
 """How good is a recogniser, for whom, and how sure are we?
 
 A recogniser is here anything with ``labels`` and ``predict(list of arrays) -> (n, n_classes)`` probabilities.
-How far one text is from another is counted in `asrlib.texts`; its word and character error rates stand here too.
+How far one text is from another is counted in `asrlib.texts`; its error rates stand here, too.
 """
 
 from __future__ import annotations
