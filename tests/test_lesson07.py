@@ -453,7 +453,7 @@ def test_the_answer_says_who_and_how_sure(cells):
     text = cells.still(model="bad", said="5", answered="8", number=2).text
     assert text == (
         "bad, without noise: 32 of 40 right. Said 5, answered 8: clip 2 of 4, by ann. The machine gave "
-        "8 82 % and 5 2 %."
+        "82 % to 8 and 2 % to 5."
     )
     assert cells.still(said="5", answered="5").text.endswith("Right.")
 

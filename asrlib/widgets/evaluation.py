@@ -249,14 +249,12 @@ class ConfusionExplorer(Explorer):
         text = f"{result.model}, {noise}: {right} of {total} right. "
         if not result.count:
             return text + f"No {result.said} was answered with {result.answered}."
-        sure = {label: f"{100 * share:.0f} %" for label, share in result.probabilities.items()}
+        given = {label: f"{100 * share:.0f} % to {label}" for label, share in result.probabilities.items()}
         text += (
             f"Said {result.said}, answered {result.answered}: clip {result.number} of {result.count}, by "
-            f"{result.speaker}. The machine gave {result.answered} {sure[result.answered]}"
+            f"{result.speaker}. The machine gave {' and '.join(given.values())}."
         )
-        if result.said == result.answered:
-            return f"{text}. Right."
-        return f"{text} and {result.said} {sure[result.said]}."
+        return f"{text} Right." if result.said == result.answered else text
 
     def sound(self, result: Cell) -> np.ndarray | None:
         """Return the clip with its noise."""
