@@ -1,5 +1,10 @@
 """Training learns, repeats itself exactly, and refuses what would fool its user."""
 
+import itertools
+import json
+import os
+import threading
+import time
 from dataclasses import replace
 
 import numpy as np
@@ -9,10 +14,30 @@ from beeps import beeps
 from asrlib.augment import Augmentation
 from asrlib.errors import AudioError
 from asrlib.features import FeatureConfig
-from asrlib.models import CrnnConfig, crnn, get_weights
+from asrlib.models import (
+    ArticleCnnConfig,
+    CnnConfig,
+    CrnnConfig,
+    RnnConfig,
+    SoftmaxConfig,
+    build,
+    crnn,
+    get_weights,
+)
 from asrlib.recognizer import Recognizer
-from asrlib.training import TrainingConfig, train
+from asrlib.training import (
+    OPTIMIZERS,
+    RECIPES,
+    SCHEDULES,
+    Runs,
+    TrainingConfig,
+    learning_rates,
+    pipeline,
+    problems,
+    train,
+)
 from asrlib.training.batches import Batches, checked_sets
+from asrlib.training.steps import optimizer
 
 # One direction and no attention: TensorFlow takes most of these tests' time to trace the network.
 TINY = CrnnConfig(
@@ -25,6 +50,7 @@ TINY = CrnnConfig(
     dropout=0.1,
 )
 QUICK = TrainingConfig(epochs=8, batch_size=8, learning_rate=0.02, n_frames=50, model=TINY, augmentation=None)
+FAST = replace(QUICK, epochs=2, model=ArticleCnnConfig(filters=4, units=4, dropout=0.0, conv_dropout=0.0))
 
 
 @pytest.fixture(scope="module")
@@ -115,8 +141,12 @@ def test_training_can_end_with_the_mean_of_many_weights(sets):
 
 def test_members_are_trained_alone_and_answer_together(sets, capsys):
     config = replace(QUICK, epochs=2, model=replace(TINY, members=2), seed=4)
-    together = train(sets[0], validation=sets[1], config=config)
+    seen = []
+    together = train(sets[0], validation=sets[1], config=config, watch=seen.append)
     assert "12/12" in capsys.readouterr().err  # 2 members, 2 epochs, 3 batches
+    assert [(p.member, p.epoch) for p in seen[::4]] == [(1, 1), (1, 2), (2, 3), (2, 4)]  # 3 batches, 1 epoch
+    assert {(p.members, p.epochs, p.batches) for p in seen} == {(2, 4, 3)}
+    assert len(seen[-1].history["val_loss"]) == 4
     alone = [
         train(sets[0], validation=sets[1], config=replace(config, model=TINY, seed=seed), progress=False)
         for seed in (4, 5)
@@ -156,18 +186,265 @@ def test_an_error_in_a_hook_reaches_the_caller_as_it_was(sets):
 
     def broken(features, rng):
         calls.append(1)
-        if (
-            len(calls) == 4
-        ):  # Keras looks at the first batches itself; later ones are made in TensorFlow's thread
+        if len(calls) == 4:
             raise ZeroDivisionError("in the hook")
         return features
 
     with pytest.raises(ZeroDivisionError, match="in the hook"):
-        train(sets[0], config=QUICK, augment=broken, progress=False)
+        train(sets[0], config=FAST, augment=broken, progress=False)
     with pytest.raises(ValueError, match="keep the shape"):
         stream(sets[0], QUICK, augment=lambda features, rng: features[:, 1:])
     with pytest.raises(AudioError, match=r"Clip .* outside"):
         stream(sets[0], QUICK, augment_samples=lambda samples, rng: samples * 100)
+
+
+# -- watching and stopping ---------------------------------------------------------------------------------
+
+
+def test_a_watcher_sees_every_batch_and_every_validation(sets, tmp_path):
+    seen, runs = [], Runs(tmp_path)
+    result = train(
+        sets[0], validation=sets[1], config=FAST, progress=False, watch=seen.append, runs=runs, name="watched"
+    )
+    assert [(p.epoch, p.batch) for p in seen] == [
+        (1, 1),
+        (1, 2),
+        (1, 3),
+        (1, 3),
+        (2, 1),
+        (2, 2),
+        (2, 3),
+        (2, 3),
+    ]
+    assert [len(p.history["val_loss"]) for p in seen] == [0, 0, 0, 1, 1, 1, 1, 2]
+    assert seen[-1].history == result.history
+    assert seen[2].val_accuracy is None
+    assert seen[4].val_accuracy == result.history["val_accuracy"][0]
+    assert (seen[3].loss, seen[3].accuracy) == (result.history["loss"][0], result.history["accuracy"][0])
+    assert all(before.seconds < after.seconds for before, after in itertools.pairwise(seen))
+    assert seen[0].seconds_left is None
+    assert seen[1].seconds_left > 0
+    assert seen[-1].seconds_left == 0
+    assert all(0 <= p.waiting <= 1 for p in seen)
+    # The same is written down.
+    assert result.run == runs[0]
+    assert (result.run.name, result.run.status, result.run.history) == ("watched", "finished", result.history)
+    assert result.run.train_config() == FAST
+    assert (result.run.n_train, result.run.n_validation) == (24, 8)
+    assert result.run.parameters == sum(array.size for array in result.recognizer.weights.values())
+    np.testing.assert_array_equal(
+        result.run.recognizer().predict(sets[1].arrays()), result.recognizer.predict(sets[1].arrays())
+    )
+
+
+@pytest.mark.parametrize("keep_best", [False, True])
+def test_stopping_takes_effect_after_the_batch(sets, tmp_path, keep_best):
+    config, stop, seen = replace(FAST, epochs=50, keep_best=keep_best), threading.Event(), []
+
+    def watch(progress):
+        seen.append(progress)
+        if (progress.epoch, progress.batch) == (3, 1):
+            stop.set()
+
+    runs = Runs(tmp_path)
+    result = train(
+        sets[0], validation=sets[1], config=config, progress=False, watch=watch, stop=stop, runs=runs
+    )
+    assert result.stopped
+    assert result.run.status == "stopped"
+    assert str(result).endswith("; stopped")
+    assert len(seen) == 3 * 4 - 2  # three batches and a validation an epoch, but one batch in the third
+    assert len(result.history["loss"]) == 3
+    best = int(np.argmax(result.history["val_accuracy"])) + 1
+    assert result.epoch == (best if keep_best else 3)
+    test_validation_accuracy_is_the_recognisers(result, sets)
+
+
+def test_stopping_by_a_function_and_too_late(sets):
+    calls = []
+
+    def first_time():
+        calls.append(1)
+        return True
+
+    result = train(sets[0], config=FAST, progress=False, stop=first_time)
+    assert (len(calls), result.stopped, len(result.history["loss"]), result.epoch) == (1, True, 1, 1)
+    calls.clear()
+
+    def last_time():
+        calls.append(1)
+        return len(calls) == 6
+
+    assert not train(sets[0], config=FAST, progress=False, stop=last_time).stopped
+
+
+def test_stopped_members_answer_without_those_who_never_began(sets):
+    config = replace(QUICK, epochs=1, model=replace(TINY, members=3))
+    calls = []
+
+    def stop():
+        calls.append(1)
+        return len(calls) == 4  # in the second member's first batch
+
+    result = train(sets[0], validation=sets[1], config=config, progress=False, stop=stop)
+    assert result.recognizer.model.members == 2
+    test_validation_accuracy_is_the_recognisers(result, sets)
+
+
+def test_early_stopping_ends_when_the_loss_no_longer_falls(sets):
+    config = replace(FAST, epochs=40, early_stopping=2, learning_rate=0.2, keep_best=False)
+    result = train(sets[0], validation=sets[1], config=config, progress=False)
+    losses = result.history["val_loss"]
+    assert len(losses) < 40
+    assert int(np.argmin(losses)) == len(losses) - 3
+    assert not result.stopped
+    with pytest.raises(ValueError, match="early_stopping watches the loss on the validation set"):
+        train(sets[0], config=config)
+
+
+def test_steps_that_are_too_large_are_told_at_once(sets, tmp_path):
+    config = replace(FAST, optimizer="sgd", learning_rate=1e20, clip_norm=None, warmup_epochs=0)
+    with pytest.raises(ValueError, match=r"loss became (nan|inf) in batch . of epoch 1.*Lower learning_rate"):
+        train(sets[0], config=config, progress=False, runs=Runs(tmp_path))
+    assert [run.status for run in Runs(tmp_path)] == ["failed"]
+
+
+def test_waiting_is_the_share_of_time_without_input(sets):
+    def slow(samples, rng):
+        time.sleep(0.02)
+        return samples
+
+    config = replace(FAST, variants=None)
+    result = train(sets[0], config=config, progress=False, augment_samples=slow)
+    assert result.waiting > 0.5
+
+
+# -- what is chosen ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "model",
+    [SoftmaxConfig(), CnnConfig(channels=(4,), pools=((2, 2),)), RnnConfig(cell="simple", units=4)],
+    ids=lambda model: model.family,
+)
+def test_every_family_is_trained(sets, model):
+    config = replace(FAST, model=model)
+    result = train(sets[0], validation=sets[1], config=config, progress=False)
+    assert result.recognizer.model == model
+    assert result.history["loss"][1] < result.history["loss"][0]
+    test_validation_accuracy_is_the_recognisers(result, sets)
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES)
+@pytest.mark.parametrize("warmup_epochs", [0.0, 1.0])
+def test_learning_rates_are_those_of_the_optimiser(schedule, warmup_epochs):
+    config = TrainingConfig(
+        epochs=4, schedule=schedule, warmup_epochs=warmup_epochs, learning_rate=0.5, final_learning_rate=0.25
+    )
+    rates = learning_rates(config, steps_per_epoch=3)
+    built = optimizer(config, steps_per_epoch=3)
+    for step, rate in enumerate(rates):
+        built.iterations.assign(step)
+        assert float(built.learning_rate) == pytest.approx(rate, rel=1e-6)
+    built.iterations.assign(100)
+    assert float(built.learning_rate) > 0
+    assert rates.max() == 0.5
+    assert rates[0] == (0.005 if warmup_epochs else 0.5)
+    falling = rates[3 if warmup_epochs else 0 :]
+    assert (np.diff(falling) <= 0).all()
+    if schedule == "steps":
+        np.testing.assert_allclose(np.unique(falling), [0.125, 0.25, 0.5])
+    if schedule == "exponential":
+        np.testing.assert_allclose(falling[1:] / falling[:-1], falling[1] / falling[0])
+
+
+def test_every_optimiser_steps_as_keras_does():
+    """The first step from known weights with a known gradient."""
+    gradient, start = np.array([0.5, -2.0], np.float32), np.array([1.0, 1.0], np.float32)
+    expected = {
+        "adamw": start - 0.1 * np.sign(gradient) - 0.1 * 0.5 * start,
+        "adam": start - 0.1 * np.sign(gradient),
+        "sgd": start - 0.1 * gradient - 0.1 * 0.5 * start,
+        "momentum": start - 0.1 * gradient - 0.1 * 0.5 * start,
+        "nesterov": start - 0.1 * 1.9 * gradient - 0.1 * 0.5 * start,
+        "rmsprop": start - 0.1 * np.sign(gradient) / np.sqrt(0.1) - 0.1 * 0.5 * start,
+    }
+    assert set(expected) == set(OPTIMIZERS)
+    import keras
+
+    for name, after in expected.items():
+        config = TrainingConfig(
+            optimizer=name,
+            learning_rate=0.1,
+            schedule="constant",
+            warmup_epochs=0,
+            weight_decay=0.5,
+            clip_norm=None,
+        )
+        built = optimizer(config, steps_per_epoch=3)
+        kernel, bias = (keras.Variable(start, name=each) for each in ("kernel", "bias"))
+        built.build([kernel, bias])
+        built.apply([keras.ops.convert_to_tensor(gradient)] * 2)
+        np.testing.assert_allclose(kernel.numpy(), after, atol=2e-4, err_msg=name)
+        decay = 0 if name == "adam" else 0.1 * 0.5 * start
+        np.testing.assert_allclose(
+            bias.numpy(), after + decay, atol=2e-4, err_msg=name
+        )  # biases do not decay
+
+
+def test_recipes_can_be_built():
+    for config in RECIPES.values():
+        assert TrainingConfig.from_dict(json.loads(json.dumps(config.to_dict()))) == config
+        assert problems(config.to_dict()) == {}
+    article = RECIPES["article"]
+    assert build(article.model, input_shape=article.input_shape).output_shape == (None, 10)
+
+
+@pytest.mark.parametrize(
+    ("values", "names"),
+    [
+        ({}, []),
+        ({"learning_rate": 0}, ["learning_rate"]),
+        ({"learning_rate": "fast"}, ["learning_rate"]),
+        ({"learning_rate": 3.0}, ["learning_rate"]),
+        ({"learning_rate": 3.0, "optimizer": "sgd"}, []),
+        ({"optimizer": "magic", "epochs": 0}, ["epochs", "optimizer"]),
+        ({"weight_average": 0.9}, ["weight_average"]),
+        ({"weight_average": 0.9, "keep_best": False}, []),
+        ({"schedule": "exponential", "final_learning_rate": 0.0}, ["final_learning_rate"]),
+        ({"features.f_max": 9_000.0}, ["features.f_max"]),
+        ({"features": {"n_mels": 400}}, ["features.n_mels"]),
+        ({"features.window_seconds": 0.05}, ["features.window_seconds"]),
+        ({"features.window_seconds": 0.05, "features.n_fft": 1024}, []),
+        ({"features.kind": "mfcc", "features.n_mfcc": 30}, ["features.n_mfcc"]),
+        ({"model.family": "magic", "model.units": 3}, ["model.family"]),
+        ({"model.family": "article_cnn", "model.kernel_size": 500}, ["model.kernel_size"]),
+        ({"model.family": "article_cnn", "model.pool": 200}, ["model.pool"]),
+        ({"model.family": "rnn", "model.units": 0}, ["model.units"]),
+        ({"model": {"family": "crnn", "pools": [[9, 9], [3, 3]]}}, ["model.pools"]),
+        ({"model.family": "crnn", "model.pools": ((2, 4), (2, 4)), "features.n_mels": 15}, ["model.pools"]),
+        ({"model.dropout": 1.0, "learning_rate": -1, "features.hop_seconds": 0.0},
+         ["features.hop_seconds", "learning_rate", "model.dropout"]),
+        ({"augmentation": None}, []),
+        ({"augmentation.noise_share": 2.0}, ["augmentation.noise_share"]),
+        ({"nonsense": 1}, ["nonsense"]),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_problems_are_told_beside_their_setting(values, names):
+    found = problems(values)
+    assert sorted(found) == names
+    for message in found.values():
+        assert message.endswith(".")
+
+
+def test_frames_longer_than_a_recording_are_a_problem(sets):
+    shortest = int(16_000 * sets[0].seconds.min())
+    values = {"features.n_fft": 8_192}
+    assert shortest < 8_192
+    assert problems(values) == {}
+    assert list(problems(values, train_set=sets[0])) == ["features.n_fft"]
+    assert problems({}, train_set=sets[0]) == {}
 
 
 # -- the batches, without a network --------------------------------------------------------------------
@@ -191,6 +468,34 @@ def test_every_epoch_sees_each_clip_once_in_another_order(sets):
 
     assert key(first) == key(second)
     np.testing.assert_array_equal(sum(targets.sum(axis=0) for _, targets in parts), [24, 24])
+
+
+def test_the_pipeline_is_parallel_and_gives_each_batch_in_its_place(sets):
+    config = replace(QUICK, epochs=2, batch_size=4, random_place=True)
+    threads = set()
+
+    def slow(samples, rng):
+        threads.add(threading.get_ident())
+        time.sleep(float(rng.uniform(0, 0.005)))  # so that batches are done out of order
+        return samples * np.float32(rng.uniform(0.5, 1))
+
+    batches = Batches(sets[0], ("fall", "rise"), config=config, augment_samples=slow)
+    expected = [batches[number] for number in range(len(batches))]
+    threads.clear()
+    stream = pipeline(sets[0], config=config, augment_samples=slow)
+    assert [tuple(spec.shape) for spec in stream.element_spec] == [(None, 50, 20), (None, 2)]
+    got = list(stream.as_numpy_iterator())
+    assert len(got) == len(expected) == 12
+    for (features, targets), (right_features, right_targets) in zip(got, expected, strict=True):
+        np.testing.assert_array_equal(features, right_features)
+        np.testing.assert_array_equal(targets, right_targets)
+    if len(os.sched_getaffinity(0)) > 1:
+        assert len(threads) > 1
+    [(features, _)] = list(batches.stream(11).as_numpy_iterator())  # from the middle on
+    np.testing.assert_array_equal(features, expected[11][0])
+    for number in (-1, 12):
+        with pytest.raises(IndexError, match="12 batches"):
+            batches[number]
 
 
 def test_targets_belong_to_their_features(sets):
@@ -305,6 +610,12 @@ def test_unusable_sets_are_refused(sets, tmp_path):
         {"weight_average": -0.1, "keep_best": False},
         {"weight_average": 0.9, "keep_best": True},
         {"augmentation": {}},
+        {"optimizer": "magic"},
+        {"schedule": "linear"},
+        {"momentum": 1.0},
+        {"clip_norm": 0.0},
+        {"early_stopping": 0},
+        {"final_learning_rate": 0.0, "schedule": "steps"},
     ],
     ids=str,
 )
