@@ -181,6 +181,7 @@ def _train(options: argparse.Namespace) -> int:
         return 130
     path = result.recognizer.save(options.out)
     print(f"{result}\nsaved {path} ({path.stat().st_size / 1000:.0f} kB): {result.recognizer!r}")
+    print(f"steps waited for their batch {100 * result.waiting:.0f} % of the time")
     if result.run is not None:
         print(f"written down as {result.run}")
     return 0
