@@ -230,7 +230,7 @@ def compare_runs(
     Parameters
     ----------
     runs : iterable of Run, or mapping of str to history
-        Such as `asrlib.runs.Runs`, or histories by a name of your own.
+        Such as `asrlib.training.Runs`, or histories by a name of your own.
     metric : str
         A name in the histories. Accuracies are drawn in percent.
     ax : Axes, optional
