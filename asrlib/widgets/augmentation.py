@@ -62,7 +62,7 @@ class AugmentationExplorer(Explorer):
     >>> from asrlib.widgets.digits import some_clips
     >>> explorer = AugmentationExplorer(some_clips(datasets.digits("test"), n_speakers=1))
     >>> explorer.still(speed=1.25).result.after.shape
-    (65, 20)
+    (61, 20)
 
     Lesson: 06
     """
