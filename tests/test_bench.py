@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import re
 import subprocess
 import sys
 import threading
@@ -33,6 +34,7 @@ from asrlib.widgets.bench_settings import (
     some_of,
 )
 from asrlib.widgets.bench_table import best_of, runs_table
+from asrlib.widgets.bench_view import table_as_html
 from asrlib.widgets.picture import Picture
 
 SECONDS = 60  # to wait for anything at most
@@ -555,7 +557,7 @@ def test_a_real_training_leaves_a_run_with_its_settings(trained):
 
 
 def test_the_table_lists_all_runs_the_newest_first_and_marks_the_best(trained):
-    table = trained.widget.runs.table
+    table = trained.widget.table
     assert [row["id"] for row in table["rows"]] == [run.id for run in list(trained.runs)[::-1]]
     best = best_of(trained.runs)
     assert best.id == trained.runs.best().id
@@ -573,7 +575,7 @@ def test_loading_a_run_sets_the_controls_and_takes_its_network(trained, sets):
     _ = bench.widget
     blank = pixels(bench)
     run = trained.runs[2]
-    bench.widget.runs._handle_custom_msg({"kind": "load", "id": run.id}, [])
+    bench.widget.desk._handle_custom_msg({"kind": "load", "id": run.id}, [])
     assert bench.error is None
     assert (bench.values["model"], bench.values["filters"], bench.values["learning_rate"]) == (
         "article_cnn", 5, 0.0123,
@@ -583,7 +585,7 @@ def test_loading_a_run_sets_the_controls_and_takes_its_network(trained, sets):
     weights, loaded = run.recognizer().weights, bench.recognizer.weights
     assert all(np.array_equal(weights[name], loaded[name]) for name in weights)
     assert np.abs(pixels(bench) - blank).max() > 50
-    assert [row["id"] for row in bench.widget.runs.table["rows"] if row["loaded"]] == [run.id]
+    assert [row["id"] for row in bench.widget.table["rows"] if row["loaded"]] == [run.id]
     assert f"Run {run.id} is loaded" in bench.widget.said.value
     press(bench.widget.reset_button)
     assert bench.values["model"] == "crnn"
@@ -592,7 +594,7 @@ def test_loading_a_run_sets_the_controls_and_takes_its_network(trained, sets):
 
 
 def test_a_run_that_is_gone_is_said_to_be(trained):
-    trained.widget.runs._handle_custom_msg({"kind": "load", "id": "777"}, [])
+    trained.widget.desk._handle_custom_msg({"kind": "load", "id": "777"}, [])
     assert "no run &#x27;777&#x27;" in trained.widget.trouble.value
     with pytest.raises(ValueError, match="no run '777'"):
         trained.load("777")
@@ -600,7 +602,45 @@ def test_a_run_that_is_gone_is_said_to_be(trained):
 
 def test_a_table_without_runs_is_empty(tmp_path):
     assert runs_table(Runs(tmp_path))["rows"] == []
+    assert table_as_html(runs_table(Runs(tmp_path))) == ""
     assert best_of([]) is None
+
+
+def test_the_table_is_sorted_by_a_column_and_stays_so(trained):
+    view = trained.widget
+    titles = [column["title"] for column in view.table["columns"]]
+
+    def shown():
+        return re.findall(r'data-load="(\d+)"', view.runs.value)
+
+    view.desk._handle_custom_msg({"kind": "sort", "column": titles.index("run")}, [])
+    assert shown() == sorted(shown(), reverse=True)
+    view.desk._handle_custom_msg({"kind": "sort", "column": titles.index("run")}, [])
+    assert shown() == sorted(shown())
+    view.desk._handle_custom_msg({"kind": "sort", "column": titles.index("learning rate")}, [])
+    assert 'aria-sort="descending"' in view.runs.value
+    first = shown()[0]
+    assert trained.runs[first].train_config().learning_rate == 0.0123
+    trained._show_runs()
+    assert shown()[0] == first
+    view.desk._handle_custom_msg({"kind": "sort", "column": 99}, [])
+    view.desk._handle_custom_msg({"kind": "sort", "column": "x"}, [])
+    assert shown()[0] == first
+    view.order = None
+
+
+def test_what_is_missing_is_sorted_last_and_names_are_written_safely():
+    row = {"name": "<b>", "status": "finished", "best": False, "loaded": False}
+    cells = [{"text": "7", "sort": 7}, {"text": "", "sort": None}, {"text": "<9", "sort": 9}]
+    table = {
+        "columns": [{"title": "x<y", "number": True}],
+        "rows": [{**row, "id": i, "cells": [cell]} for i, cell in enumerate(cells)],
+    }
+    for falling, order in ((False, ["0", "2", "1"]), (True, ["2", "0", "1"])):
+        written = table_as_html(table, order=(0, falling))
+        assert re.findall(r'data-load="(\d+)"', written) == order
+        assert "<b>" not in written
+        assert "&lt;9" in written
 
 
 def test_loading_where_there_is_no_run_says_what_to_do(make):
@@ -614,9 +654,9 @@ def test_loading_where_there_is_no_run_says_what_to_do(make):
 def test_the_picture_follows_the_theme_of_the_page(make):
     bench = make()
     light = pixels(bench).mean()
-    bench.widget.runs.theme = "dark"
+    bench.widget.desk.theme = "dark"
     assert pixels(bench).mean() < 60 < 200 < light
-    bench.widget.runs.theme = "light"
+    bench.widget.desk.theme = "light"
     assert pixels(bench).mean() == light
 
 

@@ -676,7 +676,7 @@ class TrainingBench:
 
     def _show_runs(self) -> None:
         if self._view is not None:
-            self._view.runs.table = runs_table(self.runs, loaded=self._loaded)
+            self._view.show_runs(runs_table(self.runs, loaded=self._loaded))
 
 
 # -- small things --------------------------------------------------------------------------------------------

@@ -49,7 +49,7 @@ def runs_table(runs: Runs, *, loaded: Any = None) -> dict[str, Any]:
             "id": run.id, "name": str(run.id), "status": run.status, "best": run is best,
             "loaded": run.id == loaded,
             "cells": [
-                _cell(f"{'★ ' if run is best else ''}{run.id}", run.id),
+                _cell(f"{'★ ' if run is best else ''}{run.id}", int(run.id)),
                 *([] if ended else [_cell(run.status, run.status)]),
                 _cell("" if run.accuracy is None else f"{100 * run.accuracy:.1f} %", run.accuracy),
                 _cell(f"{run.seconds:.1f}" if run.seconds else "", run.seconds or None),

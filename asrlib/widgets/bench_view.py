@@ -13,20 +13,23 @@ import anywidget
 import ipywidgets
 import traitlets
 
-__all__ = ["BenchView", "Row", "RunTable"]
+__all__ = ["BenchView", "Desk", "Row", "table_as_html"]
 
 _HERE = Path(__file__).parent
 _PARTS = {"features": "Features", "model": "Network", "training": "Training"}
 _ERROR = "color: var(--jp-error-color1, #b00020)"
 
 
-class RunTable(anywidget.AnyWidget):
-    """The table of runs, and what a bench needs of the page: its theme, and the keyboard for itself."""
+class Desk(anywidget.AnyWidget):
+    """What a bench asks of the page: its theme, the keyboard for itself, what is pressed in the table.
+
+    Only from the page to Python: anywidget 0.11 gives up on what Python sends when its file took more than
+    two seconds to load, as it may while a kernel starts on a slow machine.
+    """
 
     _esm = _HERE / "bench.js"
     _css = _HERE / "bench.css"
 
-    table = traitlets.Dict({"columns": [], "rows": []}).tag(sync=True)
     theme = traitlets.Unicode("").tag(sync=True)
     """What the page says: "light" or "dark"; empty until it does."""
 
@@ -116,15 +119,21 @@ class BenchView(ipywidgets.VBox):
             "margin": "6px 0 2px",
         }
         self.image = ipywidgets.Image(format="png", layout=layout)
-        self.runs = RunTable()
-        self.runs.on_msg(lambda _, content, __: self._message_came(content, on_load))
-        self.runs.observe(lambda change: on_theme(change["new"]), names="theme")
+        self.runs = ipywidgets.HTML()
+        self.table: dict[str, Any] = {"columns": [], "rows": []}
+        """The runs as `bench_table.runs_table` gives them; `runs` shows them."""
+        self.order: tuple[int, bool] | None = None  # the column that sorts, and whether it falls
+        self.desk = Desk()
+        self.desk.on_msg(lambda _, content, __: self._message_came(content, on_load))
+        self.desk.observe(lambda change: on_theme(change["new"]), names="theme")
         bar = ipywidgets.HBox(
             [self.train_button, self.stop_button, self.progress, self.status, self.reset_button]
         )
         bar.add_class("asr-bar")
         columns = self._columns(rows)
-        super().__init__([columns, self.problem, bar, self.trouble, self.image, self.said, self.runs])
+        super().__init__(
+            [columns, self.problem, bar, self.trouble, self.image, self.said, self.runs, self.desk]
+        )
         self.add_class("asr-bench")
         self.switch(running=False)
 
@@ -184,9 +193,96 @@ class BenchView(ipywidgets.VBox):
         self.problem.value = f'<div class="asr-note" role="alert">{html.escape(text)}</div>' if text else ""
         self.problem.layout.display = None if text else "none"
 
+    def show_runs(self, table: dict[str, Any]) -> None:
+        """Show the table of runs; it stays sorted as the learner sorted it."""
+        if [column["title"] for column in table["columns"]] != [c["title"] for c in self.table["columns"]]:
+            self.order = None  # its column may be another one now, or gone
+        self.table = table
+        self.runs.value = table_as_html(table, order=self.order)
+
+    def sort_runs(self, column: int) -> None:
+        """Sort the table by a column: numbers from the largest, words from the first; again: reversed."""
+        if not 0 <= column < len(self.table["columns"]):
+            return
+        again = self.order is not None and self.order[0] == column
+        self.order = column, not self.order[1] if again else self.table["columns"][column]["number"]
+        self.runs.value = table_as_html(self.table, order=self.order)
+
     def _message_came(self, content: Any, on_load: Callable[[Any], None]) -> None:
-        if isinstance(content, Mapping) and content.get("kind") == "load":
+        if not isinstance(content, Mapping):
+            return
+        if content.get("kind") == "load":
             on_load(content.get("id"))
+        elif content.get("kind") == "sort" and isinstance(content.get("column"), int):
+            self.sort_runs(content["column"])
+
+
+def table_as_html(table: Mapping[str, Any], *, order: tuple[int, bool] | None = None) -> str:
+    """Write a table of runs as HTML, with a button in each heading to sort by and in each row to load.
+
+    Parameters
+    ----------
+    table : mapping
+        As `bench_table.runs_table` gives it.
+    order : (int, bool), optional
+        The column to sort by, and whether from large to small. What is missing comes last.
+
+    Returns
+    -------
+    str
+        Empty for a table without rows.
+
+    Lesson: 06
+    """
+    if not table["rows"]:
+        return ""
+    columns = table["columns"]
+    headings = "".join(_heading(index, column, order) for index, column in enumerate(columns))
+    lines = "".join(_line(row, columns) for row in _sorted(table["rows"], order))
+    return (
+        '<div class="asr-runs"><table aria-label="All runs">'
+        f"<thead><tr>{headings}<td></td></tr></thead><tbody>{lines}</tbody></table></div>"
+    )
+
+
+def _sorted(rows: Sequence[Mapping[str, Any]], order: tuple[int, bool] | None) -> list[Mapping[str, Any]]:
+    if order is None:
+        return list(rows)
+    column, falling = order
+    known = [row for row in rows if row["cells"][column]["sort"] is not None]
+    numbers = all(isinstance(row["cells"][column]["sort"], int | float) for row in known)
+    known.sort(
+        key=lambda row: row["cells"][column]["sort"] if numbers else str(row["cells"][column]["sort"]),
+        reverse=falling,
+    )
+    return known + [row for row in rows if row["cells"][column]["sort"] is None]
+
+
+def _heading(index: int, column: Mapping[str, Any], order: tuple[int, bool] | None) -> str:
+    sorts = order is not None and order[0] == index
+    way = ("descending" if order[1] else "ascending") if sorts else "none"
+    sign = {"ascending": " ▴", "descending": " ▾", "none": ""}[way]
+    title = html.escape(column["title"])
+    kind = ' class="asr-number"' if column["number"] else ""
+    return (
+        f'<th scope="col" aria-sort="{way}"{kind}><button type="button" data-sort="{index}" '
+        f'title="Sort by {title}">{title}{sign}</button></th>'
+    )
+
+
+def _line(row: Mapping[str, Any], columns: Sequence[Mapping[str, Any]]) -> str:
+    cells = "".join(
+        f"<td{' class=asr-number' if column['number'] else ''}>{html.escape(cell['text'])}</td>"
+        for cell, column in zip(row["cells"], columns, strict=True)
+    )
+    run, name = html.escape(str(row["id"])), html.escape(row["name"])
+    load = (
+        f'<button type="button" class="asr-load" data-load="{run}" aria-label="Load run {name}">Load</button>'
+    )
+    classes = [f"asr-{row['status']}", *(f"asr-{mark}" for mark in ("best", "loaded") if row[mark])]
+    return (
+        f'<tr class="{" ".join(classes)}">{cells}<td>{"" if row["status"] == "running" else load}</td></tr>'
+    )
 
 
 def _button(
