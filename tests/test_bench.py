@@ -409,6 +409,9 @@ def test_an_error_in_the_thread_is_shown_in_words_and_the_next_training_clears_i
     press(bench.widget.train_button)
     bench.wait(SECONDS)
     assert (bench.error, trouble.value) == (None, "")
+    done = pixels(bench)
+    press(bench.widget.train_button)
+    assert np.abs(pixels(bench) - done).max() > 50  # old curves would pass for the new training's
 
 
 def test_a_failed_drawing_does_not_lose_the_training(make, puppet, monkeypatch):

@@ -521,9 +521,8 @@ class TrainingBench:
             if self._view is not None:
                 self._view.show_trouble(None)
                 self._say("")
-                self._view.switch(running=True)
+                self._redraw()  # the last run's curves would pass for this one's
                 self._show_job(job)
-            threading.Thread(target=self._paint, args=(job,), name="training bench", daemon=True).start()
 
     def _paint(self, job: Job) -> None:
         """Show the job until it is done: what comes faster than it can be drawn is passed over."""

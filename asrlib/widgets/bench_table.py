@@ -33,7 +33,7 @@ def runs_table(runs: Runs, *, loaded: Any = None) -> dict[str, Any]:
     best = best_of(listed)
     listed.reverse()
     settings = {run.id: _settings_of(run) for run in listed}
-    shown = [name for name in _TITLES if name == "model" or _differs(name, settings.values())]
+    shown = [name for name in _TITLES if _differs(name, settings.values())] or ["model"]
     numbers = {name for name in shown for row in settings.values() if _counts(row.get(name, ("", None))[1])}
     ended = all(run.status == "finished" for run in listed)
     titles = [
