@@ -518,6 +518,8 @@ class TrainingBench:
             self._settled.clear()
             self._result, self._error = None, None
             self._shown = {"history": {}, "epochs": job.config.epochs, "best": self._best_history()}
+            # Before anything is drawn, which may fail: it is this thread that sees to the end of the job.
+            threading.Thread(target=self._paint, args=(job,), name="training bench", daemon=True).start()
             if self._view is not None:
                 self._view.show_trouble(None)
                 self._say("")
