@@ -75,7 +75,7 @@ def test_it_plays_to_the_end_and_asks_the_kernel_once(lesson, cell):
     rate = float(shown.get_attribute("data-frames-per-second"))
     longest = float(shown.get_attribute("data-longest-milliseconds"))
     print(f"\nthe walk plays with {rate:.0f} frames per second, the longest took {longest:.0f} ms")
-    assert rate > 0
+    assert rate > 2  # even on a busy machine; on a quiet one it is the rate of the screen
     assert [text for kind, text in lesson.console if kind in ("error", "pageerror")] == []
 
 
