@@ -109,3 +109,13 @@ def test_words_are_trimmed_with_a_margin_and_speak_at_one_level():
         blocks = np.add.reduceat(power, np.arange(0, len(power), 320)) / 320
         active = blocks[blocks > blocks.max() * 1e-2].mean()
         assert -32 < 10 * np.log10(active) < -23
+
+
+def test_the_record_of_kept_attempts_fits_the_clips():
+    """A rebuild keeps what it names: clips that are there, and leaves out those without an attempt."""
+    with (DATA / "build" / "attempts.csv").open(newline="", encoding="utf-8") as file:
+        recorded = {f"{row['kind']}/{row['stem']}": row["attempt"] for row in csv.DictReader(file)}
+    assert recorded
+    for name, attempt in recorded.items():
+        assert (DATA / f"{name}.flac").exists() == bool(attempt), name
+        assert attempt == "" or int(attempt) >= 1, name
