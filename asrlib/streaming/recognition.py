@@ -6,13 +6,16 @@ import dataclasses
 import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from asrlib.recognizer import Recognizer, Transcript
 from asrlib.streaming.activity import EndPointer, Segment, VadConfig
 from asrlib.streaming.chunks import check_chunk, positive, refuse_finished
 from asrlib.streaming.ring import RingBuffer
+
+if TYPE_CHECKING:  # recognisers come in as arguments; they import this package to find where words end
+    from asrlib.recognizer import Recognizer, Transcript
 
 __all__ = ["StreamingRecognizer", "Word"]
 
@@ -43,6 +46,7 @@ class Word:
 
     Examples
     --------
+    >>> from asrlib.recognizer import Transcript
     >>> transcript = Transcript("7", 0.97, {"7": 0.97, "1": 0.03}, 0.5, 2.5, (0.0, 0.5))
     >>> word = Word("7", 0.97, 0.4, 0.9, certain=1.05, heard=1.1, compute_ms=2.7, transcript=transcript)
     >>> round(word.waiting_ms), round(word.latency_ms, 1)
@@ -112,6 +116,7 @@ class StreamingRecognizer:
 
     Examples
     --------
+    >>> from asrlib.recognizer import Recognizer
     >>> listener = StreamingRecognizer(Recognizer.default())
     >>> listener.push(np.zeros(1600, np.float32))
     []
@@ -151,6 +156,7 @@ class StreamingRecognizer:
 
         Examples
         --------
+        >>> from asrlib.recognizer import Recognizer
         >>> listener = StreamingRecognizer(Recognizer.default())
         >>> listener.flush()
         []
@@ -217,6 +223,7 @@ class StreamingRecognizer:
 
         Examples
         --------
+        >>> from asrlib.recognizer import Recognizer
         >>> listener = StreamingRecognizer(Recognizer.default())
         >>> listener.push(np.zeros(1600, np.float32), sample_rate=8_000)
         Traceback (most recent call last):
@@ -252,6 +259,7 @@ class StreamingRecognizer:
 
         Examples
         --------
+        >>> from asrlib.recognizer import Recognizer
         >>> StreamingRecognizer(Recognizer.default()).flush()
         []
 
@@ -287,6 +295,7 @@ class StreamingRecognizer:
         Examples
         --------
         >>> quiet = [np.zeros(1600, np.float32)] * 3
+        >>> from asrlib.recognizer import Recognizer
         >>> list(StreamingRecognizer(Recognizer.default()).listen(quiet))
         []
 
