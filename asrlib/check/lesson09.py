@@ -10,7 +10,7 @@ import numpy as np
 
 from asrlib.check.base import call, exercise, expect, show
 
-__all__ = ["backlog", "causal_filter", "latency_ms", "speech", "write"]
+__all__ = ["causal_filter", "end_points", "latency_ms", "shortest_chunk", "write"]
 
 
 @exercise
@@ -150,8 +150,8 @@ def write(answer: Callable[[np.ndarray, int, np.ndarray], int]) -> None:
                 end == before + size and np.array_equal(places[newest % capacity], stream[newest]),
                 "sample n lies at n % len(places), whatever the chunks",
                 hint=f"In a ring of {capacity}, after {before} samples a chunk of {size} came, and the "
-                "newest samples are not where they belong. (np.arange(end, end + len(chunk)) % len(places) names "
-                "their places.)",
+                "newest samples are not where they belong. (np.arange(end, end + len(chunk)) % len(places) "
+                "names their places.)",
             )
 
 
@@ -161,14 +161,15 @@ def _written(answer: Any, places: np.ndarray, end: int, chunk: np.ndarray) -> in
 
 
 @exercise
-def speech(answer: Callable[[np.ndarray, np.ndarray, float, float, int], np.ndarray]) -> None:
-    """Check a function that decides frame by frame who speaks, with hysteresis and hang-over.
+def end_points(answer: Callable[[np.ndarray, int], list[tuple[int, int, int]]]) -> None:
+    """Check a function that finds where stretches of speech begin, end, and are known to have ended.
 
     Parameters
     ----------
     answer : callable
-        ``answer(level, floor, on, off, hang_over)`` returns True or False for each frame: level and floor in
-        dB, shape (n_frames,), `on` and `off` in dB above the floor, `hang_over` in frames.
+        ``answer(loud, hang_over)`` returns a list of (start, stop, certain), counted in frames: the first
+        loud frame, the frame after the last loud one, and how many frames had been heard when `hang_over`
+        quiet ones in a row made the end certain. `loud` is True or False for each frame.
 
     Returns
     -------
@@ -176,113 +177,104 @@ def speech(answer: Callable[[np.ndarray, np.ndarray, float, float, int], np.ndar
 
     Examples
     --------
-    >>> outcome = speech(lambda level, floor, on, off, hang_over: level >= floor + on)
-    not yet: speech lasts while the level is above off
-    hint: Levels 0 9 6 6 9 2 0 0 0 dB over a floor of 0, on = 8, off = 4, hang_over = 1: loud are frames 1
-          to 4, though 6 dB are less than on. It gives -#--#----.
+    >>> outcome = end_points(lambda loud, hang_over: [(2, 4, 4)])
+    not yet: an end is certain a hang-over after it
+    hint: Frames --##---- and hang_over = 3: loud are frames 2 and 3, and after frame 6 the third quiet one
+    has passed. Expected (2, 4, 7); it returns (2, 4, 4).
 
     Lesson: 09
     """
 
-    def decided(level: list[float], on: float, off: float, hang_over: int, floor: Any = 0.0) -> np.ndarray:
-        levels = np.asarray(level, float)
-        made = call(answer, levels, np.broadcast_to(floor, levels.shape).astype(float), on, off, hang_over)
-        got = np.asarray(made)
+    def found(marks: str, hang_over: int) -> list[tuple[int, int, int]]:
+        loud = np.array([mark == "#" for mark in marks])
+        made = call(answer, loud, hang_over)
+        rows = list(made) if isinstance(made, (list, tuple, np.ndarray)) else [made]
+        fit = isinstance(made, (list, tuple, np.ndarray)) and all(np.shape(row) == (3,) for row in rows)
         expect(
-            got.shape == levels.shape,
-            "there is one decision for each frame",
-            hint=f"{len(levels)} frames came, and it returns {show(made)}.",
+            fit,
+            "there is a list with three numbers for each stretch",
+            hint=f"Frames {marks}: it returns {show(made)}. Return a list of (start, stop, certain).",
         )
-        expect(
-            got.dtype == bool or set(np.unique(got).tolist()) <= {0, 1},
-            "a decision is True or False",
-            hint=f"It returns values such as {show(got[0])}. Collect True or False, np.array(decisions).",
-        )
-        return got.astype(bool)
+        return [tuple(int(value) for value in row) for row in rows]
 
-    levels = [0, 9, 6, 6, 9, 2, 0, 0, 0]
-    # "No hang-over" is one frame: speech while less than one quiet frame has passed.
-    got = decided(levels, 8, 4, 1)
+    got = found("--##----", 3)
+    expect(
+        len(got) == 1,
+        "one run of loud frames is one stretch",
+        hint=f"Frames --##---- and hang_over = 3: one stretch, (2, 4, 7). It returns {got}.",
+    )
+    ((start, stop, certain),) = got
     story = (
-        "Levels 0 9 6 6 9 2 0 0 0 dB over a floor of 0, on = 8, off = 4, hang_over = 1: loud are frames 1 "
-        f"to 4, though 6 dB are less than on. It gives {_marks(got)}."
+        "Frames --##---- and hang_over = 3: loud are frames 2 and 3, and after frame 6 the third quiet one "
+        f"has passed. Expected (2, 4, 7); it returns {got[0]}."
     )
-    expect(got[1], "speech begins where the level passes on", hint=story)
-    expect(got[[2, 3]].all(), "speech lasts while the level is above off", hint=story)
-    expect(not got[0], "nothing is speech before the level passed on", hint=story)
+    expect(start == 2, "a stretch starts with its first loud frame", hint=story)
     expect(
-        not got[5:].any(),
-        "hang_over = 1 means that the first quiet frame ends it",
-        hint=f"{story} Count quiet frames since the last loud one; speech is where that count is below "
-        "hang_over.",
+        stop not in (6, 7),
+        "the hang-over does not belong to the speech",
+        hint=f"{story} Remember where the last loud frame was.",
     )
-    got = decided([5, 5, 6, 5, 5], 8, 4, 1)
+    expect(stop != 3, "stop is the frame after the last loud one", hint=f"{story} As in a slice.")
+    expect(stop == 4, "a stretch stops with its last loud frame", hint=story)
+    expect(certain not in (3, 4), "an end is certain a hang-over after it", hint=story)
     expect(
-        not got.any(),
-        "what never passes on is no speech",
-        hint=f"Levels of 5 and 6 dB never pass on = 8. It gives {_marks(got)}: off counts only after a loud "
-        "frame.",
+        certain == 7,
+        "certain counts the frames that had been heard",
+        hint=f"{story} Frame 6 is the seventh: frames 0 to 6 had to be heard.",
     )
-    got = decided([0, 9, 0, 0, 0, 0, 0, 0, 0, 0], 8, 4, 4)
+    got = found("-##--##----", 3)
     expect(
-        _marks(got) == "-####-----",
-        "the hang-over lasts hang_over frames, the last loud one included",
-        hint=f"One loud frame and hang_over = 4: -####----- is right. It gives {_marks(got)}. Speech is "
-        "where fewer than hang_over quiet frames came since the last loud one.",
+        got == [(1, 7, 10)],
+        "a pause shorter than the hang-over does not end a stretch",
+        hint="Frames -##--##---- and hang_over = 3: two quiet frames are too few, so one stretch, (1, 7, "
+        f"10). It returns {got}.",
     )
-    got = decided([0, 9, 0, 0, 0, 9, 0, 0, 0, 0, 0, 0], 8, 4, 4)
+    got = found("#---#---", 3)
     expect(
-        _marks(got) == "-########---",
-        "a loud frame within the hang-over starts it anew",
-        hint=f"Loud frames 1 and 5, hang_over = 4: -########--- is right. It gives {_marks(got)}. Set the "
-        "count of quiet frames to 0 at every loud frame.",
+        got == [(0, 1, 4), (4, 5, 8)],
+        "a pause as long as the hang-over ends it",
+        hint="Frames #---#--- and hang_over = 3: (0, 1, 4) and (4, 5, 8); the fourth frame makes the first "
+        f"end certain, before the next word begins. It returns {got}.",
     )
-    got = decided([0, 9, 0, 6, 6, 0, 0, 0], 8, 4, 4)
+    got = found("-#---##-", 3)
     expect(
-        _marks(got) == "-####---",
-        "the hang-over is not hysteresis",
-        hint="Levels 0 9 0 6 6 0 0 0, on = 8, off = 4, hang_over = 4: at frame 2 it is no longer loud, so "
-        f"6 dB later do not pass. -####--- is right; it gives {_marks(got)}. Keep two things: whether the "
-        "last frame was loud, and how many quiet ones came since.",
+        got == [(1, 2, 5)],
+        "what has not ended for certain is not given yet",
+        hint="Frames -#---##- and hang_over = 3: the second stretch may go on, only (1, 2, 5) is certain. It "
+        f"returns {got}.",
     )
-    got = decided([-50, -41, -45, -45, -49], 8, 4, 1, floor=[-50, -50, -50, -50, -50])
     expect(
-        _marks(got) == "-###-",
-        "on and off count from the floor",
-        hint="With a floor of -50 dB and levels -50 -41 -45 -45 -49, -###- is right; it gives "
-        f"{_marks(got)}.",
-    )
-    got = decided([-50, -41, -41, -41], 8, 4, 1, floor=[-50, -50, -44, -50])
-    expect(
-        _marks(got) == "-#-#",
-        "each frame has its own floor",
-        hint=f"The floor rises to -44 dB in frame 2 alone: -#-# is right; it gives {_marks(got)}.",
+        found("-----", 2) == [],
+        "silence has no stretch",
+        hint=f"Five quiet frames: an empty list. It returns {found('-----', 2)}.",
     )
     rng = np.random.default_rng(0)
-    noisy = rng.normal(5, 4, 300)
-    whole = decided(noisy.tolist(), 8, 4, 7)
-    part = decided(noisy[:150].tolist(), 8, 4, 7)
-    expect(
-        np.array_equal(whole[:150], part),
-        "no frame waits for a later one",
-        hint="Given the first 150 of 300 frames alone, it decides them otherwise. In real time the future "
-        "is not there yet: decide frame t from frames up to t.",
-    )
-    expect(
-        np.array_equal(whole, _speech(noisy, 8, 4, 7)),
-        "it holds for any level",
-        hint="For 300 random levels some frames are wrong. Go frame by frame: loud if the level is at least "
-        "floor + off after a loud frame, else floor + on; then count the quiet ones.",
-    )
+    for hang_over in (1, 2, 5):
+        marks = "".join(rng.choice(["#", "-"], 60, p=[0.3, 0.7]))
+        got, wanted = found(marks, hang_over), _end_points(marks, hang_over)
+        expect(
+            got == wanted,
+            "it holds for any frames",
+            hint=f"Frames {marks} and hang_over = {hang_over}: expected {_few(wanted)}; it returns "
+            f"{_few(got)}.",
+        )
 
 
-def _speech(level: np.ndarray, on: float, off: float, hang_over: int) -> np.ndarray:
-    loud, quiet, decisions = False, hang_over, []
-    for value in level:
-        loud = value >= (off if loud else on)
-        quiet = 0 if loud else quiet + 1
-        decisions.append(quiet < hang_over)
-    return np.array(decisions)
+def _end_points(marks: str, hang_over: int) -> list[tuple[int, int, int]]:
+    rows, start, quiet = [], None, 0
+    for frame, mark in enumerate(marks):
+        if mark == "#":
+            start, quiet = (frame if start is None else start), 0
+        elif start is not None:
+            quiet += 1
+            if quiet == hang_over:
+                rows.append((start, frame + 1 - hang_over, frame + 1))
+                start = None
+    return rows
+
+
+def _few(rows: list[tuple[int, int, int]]) -> str:
+    return ", ".join(map(str, rows[:3])) + (", ..." if len(rows) > 3 else "") if rows else "nothing"
 
 
 @exercise
@@ -385,14 +377,15 @@ def _filtered(answer: Any, chunk: np.ndarray, kernel: np.ndarray, past: np.ndarr
 
 
 @exercise
-def backlog(answer: Callable[[np.ndarray, float], np.ndarray]) -> None:
-    """Check a function that says how far a machine lies behind the sound, chunk by chunk.
+def shortest_chunk(answer: Callable[[float, float], float]) -> None:
+    """Check a function that says how long chunks must be for a machine to keep up.
 
     Parameters
     ----------
     answer : callable
-        ``answer(computing, chunk)`` returns the backlog in seconds after each chunk; `computing` are the
-        seconds that each chunk took, shape (n_chunks,), `chunk` is the length of one in seconds.
+        ``answer(overhead, per_second)`` returns the shortest chunk, in seconds, for which computing takes no
+        longer than the chunk lasts; each call costs `overhead` seconds, and `per_second` seconds for each
+        second of sound in it. Where no chunk is long enough, infinity.
 
     Returns
     -------
@@ -400,55 +393,62 @@ def backlog(answer: Callable[[np.ndarray, float], np.ndarray]) -> None:
 
     Examples
     --------
-    >>> outcome = backlog(lambda computing, chunk: np.cumsum(computing - chunk))
-    not yet: time that was left over is gone
-    hint: Chunks of 0.1 s take 0.05, 0.05 and 0.25 s. The machine waits for the third one, then falls 0.15 s
-          behind. It returns -0.05 -0.1 0.05. The backlog never falls below 0.
+    >>> outcome = shortest_chunk(lambda overhead, per_second: overhead / per_second)
+    not yet: computing takes just as long as the chunk lasts
+    hint: 0.05 s a call and 0.5 s for each second of sound: a chunk of 0.1 s takes 0.05 + 0.5 · 0.1 = 0.1 s,
+    just right. It returns 0.1 by luck, perhaps; with 0.06 and 0.25 the answer is 0.08, and it returns 0.24.
 
     Lesson: 09
     """
-
-    def behind(computing: list[float], chunk: float) -> np.ndarray:
-        made = call(answer, np.array(computing), chunk)
-        got = np.asarray(made, float)
-        expect(
-            got.shape == (len(computing),),
-            "there is one value for each chunk",
-            hint=f"{len(computing)} chunks came, and it returns {show(made)}. Return the backlog after each.",
-        )
-        return got
-
-    got = behind([0.05, 0.05, 0.25], 0.1)
+    got = _number(call(answer, 0.05, 0.5), "For 0.05 and 0.5")
     story = (
-        "Chunks of 0.1 s take 0.05, 0.05 and 0.25 s. The machine waits for the third one, then falls 0.15 s "
-        f"behind. It returns {_row(got)}."
+        "0.05 s a call and 0.5 s for each second of sound: a chunk of 0.1 s takes 0.05 + 0.5 · 0.1 = 0.1 s, "
+        f"just right. It returns {got:.3g}"
     )
+    near = {
+        0.05: ("the sound in the chunk costs time too", "The chunk must last overhead + per_second · chunk."),
+        0.075: (
+            "a longer chunk takes longer",
+            "The chunk has grown, and so has its computing: solve chunk = overhead + per_second · chunk.",
+        ),
+        0.55: ("a chunk is not a second", "per_second counts for each second of sound in the chunk."),
+        100.0: ("the chunk is in seconds", "Leave it in seconds."),
+        0.05 / 1.5: (
+            "a machine that computes more needs longer chunks",
+            "The sign is wrong: chunk - per_second · chunk = overhead.",
+        ),
+    }
+    for value, (statement, hint) in near.items():
+        expect(not math.isclose(got, value, rel_tol=1e-6), statement, hint=f"{story}. {hint}")
+    other = _number(call(answer, 0.06, 0.25), "For 0.06 and 0.25")
+    lucky = math.isclose(got, 0.1, rel_tol=1e-6)
     expect(
-        (got >= -1e-12).all() and not np.allclose(got, [0, 0, 0.05]),
-        "time that was left over is gone",
-        hint=f"{story} The backlog never falls below 0.",
+        lucky and math.isclose(other, 0.08, rel_tol=1e-6),
+        "computing takes just as long as the chunk lasts",
+        hint=f"{story} by luck, perhaps; with 0.06 and 0.25 the answer is 0.08, and it returns {other:.3g}."
+        if lucky
+        else f"{story}. Solve chunk = overhead + per_second · chunk.",
     )
-    expect(np.allclose(got, [0, 0, 0.15]), "it is computing less sound, where that is more", hint=story)
-    got = behind([0.3, 0.05, 0.05, 0.05, 0.05, 0.05], 0.1)
-    story = f"One chunk takes 0.3 s, five more 0.05 s: 0.2 0.15 0.1 0.05 0 0. It returns {_row(got)}."
-    expect(
-        not np.allclose(got[1:], 0),
-        "the backlog is carried from chunk to chunk",
-        hint=f"{story} Start from the backlog before: max(0, before + computing - chunk).",
-    )
-    expect(np.allclose(got, [0.2, 0.15, 0.1, 0.05, 0, 0]), "a pause lets the machine catch up", hint=story)
-    rng = np.random.default_rng(0)
-    for chunk in (0.02, 0.1):
-        computing = rng.exponential(chunk * 0.9, 300)
-        wanted, before = [], 0.0
-        for each in computing:
-            before = max(0.0, before + each - chunk)
-            wanted.append(before)
+    for per_second in (1.0, 1.7):
+        try:
+            never = answer(0.05, per_second)
+        except ZeroDivisionError:
+            never = "nothing, it divides by 0"
         expect(
-            np.allclose(behind(computing.tolist(), chunk), wanted),
-            "it holds for any times",
-            hint=f"For 300 random times and chunks of {chunk} s it is not max(0, before + computing - "
-            "chunk).",
+            isinstance(never, (float, np.floating)) and never == math.inf,
+            "a machine slower than the sound never keeps up",
+            hint=f"0.05 s a call and {per_second:g} s for each second of sound: no chunk is long enough. It "
+            f"returns {never if isinstance(never, str) else show(never)}. Return np.inf where per_second is "
+            "1 or more.",
+        )
+    for overhead, per_second in ((0.0, 0.3), (0.27, 0.02), (0.004, 0.9)):
+        got = _number(call(answer, overhead, per_second), f"For {overhead} and {per_second}")
+        wanted = overhead / (1 - per_second)
+        expect(
+            math.isclose(got, wanted, rel_tol=1e-6, abs_tol=1e-12),
+            "it holds for any machine",
+            hint=f"For {overhead} s a call and {per_second} s a second it returns {got:.4g}; computing takes "
+            f"as long as the chunk lasts at {wanted:.4g} s.",
         )
 
 
@@ -461,7 +461,3 @@ def _number(got: Any, story: str) -> float:
 def _row(values: np.ndarray) -> str:
     """Write a few numbers without a box around them."""
     return " ".join(f"{value:.3g}" for value in np.ravel(values))
-
-
-def _marks(decisions: np.ndarray) -> str:
-    return "".join("#" if each else "-" for each in decisions)
