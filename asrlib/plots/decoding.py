@@ -114,7 +114,7 @@ def words_in_time(
     ax.set_ylim(-0.5, n_bands + 0.8 + 1.15 * height * len(rows))
     ax.set_xlim(0, len(samples) / 16_000)
     ax.spines["left"].set_bounds(-0.5, n_bands - 0.5)
-    ax.yaxis.set_label_coords(-0.07, 0.4)
+    ax.yaxis.set_label_coords(-0.075, 0.4)
     describe(ax, " ".join([f"Log-mel picture of {len(samples) / 16_000:.2f} seconds.", *said]))
     return ax
 
@@ -318,8 +318,8 @@ def lattice(
     found = _signs(best.path, names, blank) if numbers else f"{n_steps} steps"
     describe(
         ax,
-        f"Lattice of the text {_text_of(target, names, blank) or '(nothing)'}: {n_nodes} nodes over {n_steps} "
-        f"steps, {_counted(_count(nodes, n_steps, blank))} paths. Together they have a probability of "
+        f"Lattice of the text {_text_of(target, names, blank) or '(nothing)'}: {n_nodes} nodes over "
+        f"{n_steps} steps, {_counted(_count(nodes, n_steps, blank))} paths. Together they have a probability of "
         f"{math.exp(total):.3g}; the most probable of them has {math.exp(best.log_probability):.3g}"
         + (f": {found}." if numbers else "."),
     )
@@ -416,7 +416,7 @@ def beam(
     blank: int = decoding.BLANK,
     ax: Axes | None = None,
 ) -> Axes:
-    """Draw a prefix beam search as it goes: the beginnings of text kept after each step, and whence they came.
+    """Draw a prefix beam search as it goes: what is kept after each step, and whence it came.
 
     Parameters
     ----------
@@ -484,6 +484,7 @@ def beam(
     ax.set_ylim(beam_width - 0.4, -0.6)
     ax.set_xticks(range(1, len(logs) + 1))
     ax.set_xlabel("step")
+    ax.set_title("full: nothing is added; dashed: a label is")
     ax.set_yticks(range(beam_width), [f"{rank}." for rank in range(1, beam_width + 1)])
     ax.tick_params(axis="y", length=0)
     ax.set_ylabel("rank")
@@ -640,13 +641,10 @@ def label_color(label: int, blank: int) -> str:
 
 
 def ink_on(label: int, blank: int) -> str:
-    """Return what is readable on a label's colour: white on the light theme's darker ones, black elsewhere."""
+    """Return what is readable on a label's colour: white on dark ones, black on others."""
     color = label_color(label, blank)
-    red, green, blue = (int(color[at : at + 2], 16) / 255 for at in (1, 3, 5))
-    linear = [
-        value / 12.92 if value <= 0.04045 else ((value + 0.055) / 1.055) ** 2.4
-        for value in (red, green, blue)
-    ]
+    parts = [int(color[at : at + 2], 16) / 255 for at in (1, 3, 5)]
+    linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
     luminance = 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
     return "#000000" if luminance > 0.18 else "#ffffff"
 
