@@ -94,6 +94,7 @@ def latency_budget(
             va="center",
             fontsize=9,
             color=look().ink,
+            bbox=_behind(),
         )
     reach = max(float(totals.max()), goal_ms or 0.0)
     if goal_ms is not None:
@@ -127,6 +128,11 @@ def latency_budget(
     goal = "" if goal_ms is None else f", goal {goal_ms:g} ms"
     describe(ax, f"Latency by its parts{goal}. {'; '.join(said)}.")
     return ax
+
+
+def _behind() -> dict[str, object]:
+    """Return what lies behind a text that a line may cross."""
+    return {"boxstyle": "square,pad=0.1", "facecolor": look().face, "edgecolor": "none"}
 
 
 def ring_buffer(capacity: int, *, first: int, end: int, ax: Axes | None = None) -> Axes:
@@ -330,14 +336,14 @@ def _runs(decisions: np.ndarray) -> list[tuple[int, int]]:
 
 
 def words_cut(
-    pauses_ms: Sequence[float], *, hang_over_ms: float | None = None, ax: Axes | None = None
+    pauses_ms: Mapping[str, Sequence[float]], *, hang_over_ms: float | None = None, ax: Axes | None = None
 ) -> Axes:
     """Draw how many words a hang-over would cut in two, over the hang-over.
 
     Parameters
     ----------
-    pauses_ms : sequence of float
-        For each word its longest silence within, in ms.
+    pauses_ms : mapping of str to sequence of float
+        For each surrounding the longest silence within each word, in ms.
     hang_over_ms : float, optional
         A choice to mark.
     ax : Axes, optional
@@ -351,29 +357,32 @@ def words_cut(
     Raises
     ------
     ValueError
-        When there is no word.
+        When there is no surrounding, or one without a word.
 
     Examples
     --------
     >>> from asrlib.plots import alt_text
-    >>> alt_text(words_cut([0, 0, 120, 60], hang_over_ms=100))
-    'Of 4 words, a hang-over cuts 50 % at 50 ms, 25 % at 100 ms, 0 % at 200 ms. Chosen: 100 ms, 25 %.'
+    >>> alt_text(words_cut({"quiet": [0, 0, 120, 60]}, hang_over_ms=100))
+    'Words that a hang-over cuts. quiet: 50 % at 50 ms, 25 % at 100 ms, 0 % at 200 ms. Chosen: 100 ms.'
 
     Lesson: 09
     """
-    pauses = np.asarray(pauses_ms, float)
-    if pauses.size == 0:
-        raise ValueError("There is no word. Pass the longest pause of each.")
-    reach = max(10.0 * math.ceil(pauses.max() / 10) + 30, hang_over_ms or 0, 200)
+    pauses = {name: np.asarray(values, float) for name, values in pauses_ms.items()}
+    if not pauses or not all(values.size for values in pauses.values()):
+        raise ValueError("Pass a dict of surrounding to the longest pause of each word, in ms.")
+    longest = max(float(values.max()) for values in pauses.values())
+    reach = max(10.0 * math.ceil(longest / 10) + 30, hang_over_ms or 0, 240)
     hang_overs = np.arange(10, reach + 1, 10)
-    cut = np.array([100 * np.mean(pauses >= each) for each in hang_overs])
-    ax = prepared(ax, size=(6.4, 3.0))
-    ax.plot(hang_overs, cut, color=look().main, drawstyle="steps-mid")
-    chosen = ""
+    ax = prepared(ax, size=(6.8, 3.0))
+    said = []
+    for i, (name, values) in enumerate(pauses.items()):
+        cut = [100 * np.mean(values >= each) for each in hang_overs]
+        color = look().colors[i % len(look().colors)]
+        ax.plot(hang_overs, cut, _LINES[i % 4], color=color, marker=_MARKERS[i % 5], markersize=3, label=name)
+        some = ", ".join(f"{100 * np.mean(values >= each):.0f} % at {each} ms" for each in (50, 100, 200))
+        said.append(f"{name}: {some}.")
     if hang_over_ms is not None:
-        share = 100 * float(np.mean(pauses >= hang_over_ms))
-        ax.axvline(hang_over_ms, color=look().strong, linewidth=1.2, linestyle=(0, (4, 3)))
-        ax.plot([hang_over_ms], [share], "o", color=look().strong)
+        ax.axvline(hang_over_ms, color=look().ink, linewidth=1.2, linestyle=(0, (4, 3)))
         ax.annotate(
             "chosen",
             (hang_over_ms, 1.0),
@@ -381,15 +390,15 @@ def words_cut(
             xytext=(4, -10),
             textcoords="offset points",
             fontsize=9,
-            color=look().strong,
+            color=look().ink,
         )
-        chosen = f" Chosen: {hang_over_ms:g} ms, {share:.0f} %."
+        said.append(f"Chosen: {hang_over_ms:g} ms.")
     ax.set_xlim(0, reach)
     ax.set_ylim(0, None)
     ax.set_xlabel("hang-over (ms): so long every answer waits")
     ax.set_ylabel("words cut in two (%)")
-    some = ", ".join(f"{100 * np.mean(pauses >= each):.0f} % at {each} ms" for each in (50, 100, 200))
-    describe(ax, f"Of {len(pauses)} words, a hang-over cuts {some}.{chosen}")
+    ax.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=3, labelcolor=look().ink, fontsize=9)
+    describe(ax, f"Words that a hang-over cuts. {' '.join(said)}")
     return ax
 
 
@@ -477,7 +486,7 @@ def seams(
         ax.legend(
             handles=[Patch(facecolor="none", edgecolor=look().strong, hatch="////", label="frame missing")],
             loc="lower right",
-            bbox_to_anchor=(1, 1),
+            bbox_to_anchor=(1, 1.05),
             labelcolor=look().ink,
             fontsize=8,
         )
@@ -713,6 +722,7 @@ def compute_times(
             va="center",
             fontsize=9,
             color=look().ink,
+            bbox=_behind(),
         )
     for value, name in ((sound_ms, "real time"), (goal_ms, "goal")):
         if value is None:
