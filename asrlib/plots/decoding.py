@@ -319,8 +319,8 @@ def lattice(
     describe(
         ax,
         f"Lattice of the text {_text_of(target, names, blank) or '(nothing)'}: {n_nodes} nodes over "
-        f"{n_steps} steps, {_counted(_count(nodes, n_steps, blank))} paths. Together they have a probability of "
-        f"{math.exp(total):.3g}; the most probable of them has {math.exp(best.log_probability):.3g}"
+        f"{n_steps} steps, {_counted(_count(nodes, n_steps, blank))} paths. Together they have a probability "
+        f"of {math.exp(total):.3g}; the most probable of them has {math.exp(best.log_probability):.3g}"
         + (f": {found}." if numbers else "."),
     )
     return ax

@@ -23,6 +23,7 @@ from asrlib.plots.common import look, prepared
 from asrlib.plots.decoding import BLANK_SIGN, ink_on, label_color, peaks
 from asrlib.texts import ErrorCounts
 from asrlib.widgets.explorer import Explorer, choice, slider, steps, switch
+from asrlib.widgets.picture import set_limits
 
 __all__ = ["CollapseGame", "Collapsed", "Decoded", "DecodingExplorer"]
 
@@ -249,7 +250,7 @@ class Decoded:
 
 
 class DecodingExplorer(Explorer):
-    """Choose a recording, noise, a bias for the blank and a way to decode; see the spikes, the lattice, the text.
+    """Choose a recording, noise, a blank bias and a way to decode; see the spikes, the lattice, the text.
 
     Parameters
     ----------
@@ -296,7 +297,7 @@ class DecodingExplorer(Explorer):
         super().__init__()
 
     def controls(self) -> dict[str, ipywidgets.Widget]:
-        """Return the controls: the recording, its noise, the blank's bias, the search, and what it may know."""
+        """Return the controls: recording, noise, the blank's bias, the search, and what it may know."""
         return {
             "clip": choice("clip", list(self._number)),
             "snr_db": steps("noise (SNR)", _NOISE_LEVELS, value=math.inf),
@@ -368,10 +369,9 @@ class DecodingExplorer(Explorer):
             0.5, 0.5, "", ha="center", va="center", transform=lattice.transAxes, color=look().ink
         )
         lattice.set(xlabel="time (s)", ylabel="what was said")
-        longest = max(float(np.max(self.clips.seconds)), 0.2)
-        lattice.set_xlim(0, math.ceil(5 * longest) / 5)
         lattice.tick_params(axis="y", length=0)
         self._drawn_said: tuple[str, ...] | None = None
+        self._shown_seconds = 0.0
         for axes in figure.axes:
             axes.autoscale(False)
         return [self._image, *self._lines, *self._names, self._share, self._path, self._missing]
@@ -383,6 +383,10 @@ class DecodingExplorer(Explorer):
         self._image.set_extent((times[0] - half_hop, times[-1] + half_hop, -0.5, _PICTURE.n_mels - 0.5))
         loudest = float(result.picture.max())
         self._image.set_clim(loudest - _SHOWN_DB * math.log(10) / 10, loudest)
+        seconds = len(result.samples) / audio.SAMPLE_RATE
+        if not 0.7 * self._shown_seconds < seconds <= self._shown_seconds:
+            self._shown_seconds = math.ceil(5 * seconds) / 5
+            set_limits(self._lattice, x=(0, self._shown_seconds))
         self._draw_spikes(result)
         self._draw_lattice(result)
 
@@ -432,7 +436,7 @@ class DecodingExplorer(Explorer):
             for word in result.said:
                 signs += [word, BLANK_SIGN]
             self._lattice.set_yticks(range(len(signs)), signs)
-            self._lattice.set_ylim(len(signs) - 0.5, -0.5)
+            set_limits(self._lattice, y=(len(signs) - 0.5, -0.5))
         possible = result.posterior is not None
         self._share.set_visible(possible)
         self._path.set_visible(possible)
