@@ -1,5 +1,6 @@
 """Training learns, repeats itself exactly, and refuses what would fool its user."""
 
+import gc
 import itertools
 import json
 import os
@@ -24,7 +25,7 @@ from asrlib.models import (
     crnn,
     get_weights,
 )
-from asrlib.recognizer import Recognizer
+from asrlib.recognizer import Recognizer, prepare
 from asrlib.training import (
     OPTIMIZERS,
     RECIPES,
@@ -36,6 +37,7 @@ from asrlib.training import (
     problems,
     train,
 )
+from asrlib.training import batches as batches_module
 from asrlib.training.batches import Batches, checked_sets
 from asrlib.training.steps import optimizer
 
@@ -468,6 +470,37 @@ def test_every_epoch_sees_each_clip_once_in_another_order(sets):
 
     assert key(first) == key(second)
     np.testing.assert_array_equal(sum(targets.sum(axis=0) for _, targets in parts), [24, 24])
+
+
+def test_features_of_recordings_are_made_once_for_all_trainings(sets, monkeypatch):
+    made = []
+    memory = batches_module._Memory()
+    monkeypatch.setattr(batches_module, "_memory", memory)
+    monkeypatch.setattr(batches_module, "prepare", lambda *a, **k: made.append(1) or prepare(*a, **k))
+    first, again = stream(sets[0], FAST), stream(sets[0], replace(FAST, seed=1))
+    assert len(made) == len(memory) == len(sets[0])
+    assert not np.array_equal(first[0][0], again[0][0])  # another order, other places
+    for (windows, _), (same, _) in zip(first, stream(sets[0], FAST), strict=True):
+        np.testing.assert_array_equal(windows, same)
+
+    stream(sets[0], replace(FAST, features=replace(FAST.features, n_mels=24)))
+    assert len(made) == 2 * len(sets[0])  # other features are made
+    louder = [0.5 * samples for samples in sets[0].arrays()]
+    for samples in louder * 2:
+        memory.prepare(samples, FAST)
+    assert len(made) == 4 * len(sets[0])  # what may still change is made each time, and not kept
+    assert len(memory) == 2 * len(sets[0])
+
+    samples = louder.pop()
+    samples.flags.writeable = False
+    memory.prepare(samples, FAST)
+    assert len(memory) == 2 * len(sets[0]) + 1
+    del samples
+    gc.collect()
+    assert len(memory) == 2 * len(sets[0])  # gone with its samples
+    monkeypatch.setattr(memory, "most", 10)
+    stream(sets[0], replace(FAST, features=replace(FAST.features, n_mels=26)))
+    assert len(memory) <= 10
 
 
 def test_the_pipeline_is_parallel_and_gives_each_batch_in_its_place(sets):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import weakref
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     import tensorflow as tf
 
     from asrlib.datasets import SpeechDataset
+    from asrlib.features import FeatureConfig
 
 __all__ = ["AugmentBatch", "AugmentSamples", "Batches", "checked_sets", "one_hot", "pipeline", "whole"]
 
@@ -141,9 +143,41 @@ def whole(
 
 def _prepared(dataset: SpeechDataset, index: int, samples: np.ndarray, *, config: TrainingConfig) -> Prepared:
     try:
-        return prepare(samples, config.features, n_frames=config.n_frames)
+        return _memory.prepare(samples, config)
     except AudioError as error:
         raise AudioError(f"Clip {index} of {dataset.name} ({dataset.files[index].name}): {error}") from error
+
+
+class _Memory:
+    """What was made of clips by earlier trainings of this process: the same features serve many networks.
+
+    Only read-only samples are remembered, as a data set gives them: others may change. An entry goes when its
+    samples go, or when there are too many.
+    """
+
+    most = 20_000  # words of a second, 20 bands: 160 MB
+
+    def __init__(self) -> None:
+        self._made: dict[tuple[int, FeatureConfig, int], tuple[weakref.ref[np.ndarray], Prepared]] = {}
+
+    def __len__(self) -> int:
+        return len(self._made)
+
+    def prepare(self, samples: np.ndarray, config: TrainingConfig) -> Prepared:
+        """Make the features of a recording, unless they are there."""
+        if samples.flags.writeable:
+            return prepare(samples, config.features, n_frames=config.n_frames)
+        key = (id(samples), config.features, config.n_frames)
+        known, prepared = self._made.get(key, (None, None))
+        if prepared is None or known() is not samples:  # an address may be used again
+            prepared = prepare(samples, config.features, n_frames=config.n_frames)
+            if len(self._made) >= self.most:
+                self._made.clear()
+            self._made[key] = weakref.ref(samples, lambda _: self._made.pop(key, None)), prepared
+        return prepared
+
+
+_memory = _Memory()
 
 
 # -- batches -----------------------------------------------------------------------------------------------
