@@ -8,7 +8,10 @@ certain so far, keeps a bounded amount of memory, and agrees with its offline fo
   begins and ends; `voice_activity` and `speech_segments` do the same to a whole recording;
 - `StreamingFeatures` makes the frames of `asrlib.features`, `RunningNormalizer` normalises them without
   knowing the future;
-- `StreamingRecognizer` puts them together: chunks in, words out, and a warning when the machine is too slow.
+- `StreamingRecognizer` puts them together for single words: chunks in, words out, each once it is over;
+- `StringListener` does it for strings of words: a `SpeechGate` wakes a network that carries its state along,
+  and each word is there as soon as the network decides on it;
+- `Load` says when the machine is too slow. Nothing is ever dropped for it.
 """
 
 from asrlib.streaming.activity import (
@@ -21,17 +24,27 @@ from asrlib.streaming.activity import (
     voice_activity,
 )
 from asrlib.streaming.frames import RunningNormalizer, StreamingFeatures
+from asrlib.streaming.gate import SpeechGate, Turn
+from asrlib.streaming.listening import LISTENING, Heard, ScoreStream, StringListener
+from asrlib.streaming.load import Load
 from asrlib.streaming.recognition import StreamingRecognizer, Word
 from asrlib.streaming.ring import RingBuffer
 
 __all__ = [
+    "LISTENING",
     "Activity",
     "EndPointer",
+    "Heard",
+    "Load",
     "RingBuffer",
     "RunningNormalizer",
+    "ScoreStream",
     "Segment",
+    "SpeechGate",
     "StreamingFeatures",
     "StreamingRecognizer",
+    "StringListener",
+    "Turn",
     "VadConfig",
     "VoiceActivityDetector",
     "Word",

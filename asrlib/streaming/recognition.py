@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import time
-import warnings
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from asrlib.streaming.activity import EndPointer, Segment, VadConfig
-from asrlib.streaming.chunks import check_chunk, positive, refuse_finished
+from asrlib.streaming.chunks import check_chunk, refuse_finished
+from asrlib.streaming.load import Load
 from asrlib.streaming.ring import RingBuffer
 
 if TYPE_CHECKING:  # recognisers come in as arguments; they import this package to find where words end
@@ -143,7 +143,7 @@ class StreamingRecognizer:
         rate = recognizer.features.sample_rate
         self.recognizer, self.clock = recognizer, clock
         self.vad = vad or VadConfig(sample_rate=rate)
-        self.patience_seconds = positive("patience_seconds", patience_seconds, unit="seconds")
+        self._load = Load(patience_seconds=patience_seconds, clock=clock)
         _refuse_misfit(recognizer, self.vad)
         # The longest segment with both margins, and what comes until its end is certain.
         longest = self.vad.longest_seconds + self.vad.hang_over_seconds + 2 * self.vad.margin_seconds
@@ -168,9 +168,8 @@ class StreamingRecognizer:
         """
         self._ring.reset()
         self._pointer.reset()
-        self.late = 0
-        self.backlog_seconds = self.compute_seconds = 0.0
-        self._warned = self._finished = False
+        self._load.reset()
+        self._finished = False
 
     def __repr__(self) -> str:
         return (
@@ -187,6 +186,26 @@ class StreamingRecognizer:
     def ignored(self) -> int:
         """Sounds too short to be words, since the stream began."""
         return self._pointer.ignored
+
+    @property
+    def late(self) -> int:
+        """Chunks after which the backlog was above `patience_seconds`."""
+        return self._load.late
+
+    @property
+    def backlog_seconds(self) -> float:
+        """By how much computing lies behind the sound, in seconds."""
+        return self._load.backlog_seconds
+
+    @property
+    def compute_seconds(self) -> float:
+        """Time spent computing since the stream began, in seconds."""
+        return self._load.compute_seconds
+
+    @property
+    def patience_seconds(self) -> float:
+        """Backlog from which on the machine counts as too slow."""
+        return self._load.patience_seconds
 
     @property
     def real_time_factor(self) -> float:
@@ -246,7 +265,7 @@ class StreamingRecognizer:
             segments = self._pointer.push(part)
             words += [self._transcribe(segment, heard=heard, began=piece_began) for segment in segments]
             self._ring.forget(self._pointer.undecided)
-        self._account(self.clock() - began, len(chunk) / rate)
+        self._load.book(computing=self.clock() - began, sound=len(chunk) / rate)
         return words
 
     def flush(self) -> list[Word]:
@@ -270,7 +289,7 @@ class StreamingRecognizer:
         self._finished = True
         segments = self._pointer.flush()
         words = [self._transcribe(segment, heard=self.seconds, began=began) for segment in segments]
-        self.compute_seconds += self.clock() - began
+        self._load.compute_seconds += self.clock() - began
         return words
 
     def listen(self, chunks: Iterable[np.ndarray]) -> Iterator[Word]:
@@ -317,23 +336,6 @@ class StreamingRecognizer:
             compute_ms=1000 * (self.clock() - began),
             transcript=transcript,
         )
-
-    def _account(self, computing: float, sound: float) -> None:
-        """Book the time that a chunk took against the time that it lasts."""
-        self.compute_seconds += computing
-        self.backlog_seconds = max(0.0, self.backlog_seconds + computing - sound)
-        if self.backlog_seconds <= self.patience_seconds:
-            return
-        self.late += 1
-        if not self._warned:
-            self._warned = True
-            warnings.warn(
-                f"Computing lies {self.backlog_seconds:.2f} s behind the sound: this machine is too slow "
-                "for it now. Nothing is dropped, so words come ever later. Close other programs, push longer "
-                "chunks, or take a smaller network; `late` goes on counting.",
-                RuntimeWarning,
-                stacklevel=3,
-            )
 
 
 def _refuse_misfit(recognizer: Recognizer, vad: VadConfig) -> None:
