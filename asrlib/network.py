@@ -18,6 +18,7 @@ from asrlib.models import (
     ArticleCnnConfig,
     CnnConfig,
     CrnnConfig,
+    CtcConfig,
     ModelConfig,
     RnnConfig,
     SoftmaxConfig,
@@ -144,7 +145,7 @@ def conv1d(x: Array, kernel: Array, bias: Array) -> Array:
     return dense(rows, kernel.reshape(-1, channels_out), bias).reshape(batch, places, channels_out)
 
 
-def conv2d(x: Array, kernel: Array) -> Array:
+def conv2d(x: Array, kernel: Array, *, rows: tuple[int, int] | None = None) -> Array:
     """Slide small kernels over a picture; zeros around it keep its size.
 
     Every patch that a kernel can cover is laid out as one row of a matrix. Then *all* patches times *all*
@@ -154,10 +155,13 @@ def conv2d(x: Array, kernel: Array) -> Array:
     ----------
     x : array, shape (batch, height, width, channels_in)
     kernel : array, shape (kernel_height, kernel_width, channels_in, channels_out)
+    rows : (int, int), optional
+        Rows of zeros above and below; as many as keep the height, if left out.
 
     Returns
     -------
     array, shape (batch, height, width, channels_out)
+        Its height changes with `rows`.
 
     Examples
     --------
@@ -168,17 +172,17 @@ def conv2d(x: Array, kernel: Array) -> Array:
 
     Lesson: 04
     """
-    batch, height, width, _ = x.shape
+    batch, _, width, _ = x.shape
     kernel_height, kernel_width, _, channels_out = kernel.shape
-    above, left = (
-        (kernel_height - 1) // 2,
-        (kernel_width - 1) // 2,
-    )  # an even kernel reaches further down and right
-    padding = (0, 0), (above, kernel_height - 1 - above), (left, kernel_width - 1 - left), (0, 0)
+    # An even kernel reaches further down and right.
+    above, left = (kernel_height - 1) // 2, (kernel_width - 1) // 2
+    rows = (above, kernel_height - 1 - above) if rows is None else rows
+    padding = (0, 0), rows, (left, kernel_width - 1 - left), (0, 0)
     patches = sliding_window_view(np.pad(x, padding), (kernel_height, kernel_width), axis=(1, 2))
+    height = patches.shape[1]
     # (batch, height, width, channels_in, kernel_height, kernel_width): channels go last, as in the kernel.
-    rows = patches.transpose(0, 1, 2, 4, 5, 3).reshape(batch * height * width, -1)
-    return (rows @ kernel.reshape(-1, channels_out)).reshape(batch, height, width, channels_out)
+    patches = patches.transpose(0, 1, 2, 4, 5, 3).reshape(batch * height * width, -1)
+    return (patches @ kernel.reshape(-1, channels_out)).reshape(batch, height, width, channels_out)
 
 
 def max_pool(x: Array, size: tuple[int, int]) -> Array:
@@ -352,7 +356,15 @@ def lstm(x: Array, kernel: Array, recurrent_kernel: Array, bias: Array, *, backw
     return _through_time(dense(x, kernel, bias), step, nothing, nothing, backwards=backwards)
 
 
-def gru(x: Array, kernel: Array, recurrent_kernel: Array, bias: Array, *, backwards: bool = False) -> Array:
+def gru(
+    x: Array,
+    kernel: Array,
+    recurrent_kernel: Array,
+    bias: Array,
+    *,
+    backwards: bool = False,
+    start: Array | None = None,
+) -> Array:
     """Walk through time with a gated recurrent unit and keep the state after each step.
 
     The update gate z decides how much of the old state stays; the reset gate r decides how much of it the new
@@ -368,6 +380,8 @@ def gru(x: Array, kernel: Array, recurrent_kernel: Array, bias: Array, *, backwa
         For the input and for the recurrent part.
     backwards : bool
         Start at the end. The result still stands in the order of time.
+    start : array, shape (batch, units), optional
+        The state before the first step: of a stream, the last one so far. Zeros, if left out.
 
     Returns
     -------
@@ -396,8 +410,8 @@ def gru(x: Array, kernel: Array, recurrent_kernel: Array, bias: Array, *, backwa
         candidate = np.tanh(seen[:, 2 * units :] + reset * remembered[:, 2 * units :])
         return (update * state + (1 - update) * candidate,)
 
-    nothing = np.zeros((len(x), units), dtype=x.dtype)
-    return _through_time(dense(x, kernel, bias[0]), step, nothing, backwards=backwards)
+    start = np.zeros((len(x), units), dtype=x.dtype) if start is None else start
+    return _through_time(dense(x, kernel, bias[0]), step, start, backwards=backwards)
 
 
 def _through_time(
@@ -478,7 +492,11 @@ class Network:
         *,
         input_shape: tuple[int, int] | None = None,
     ) -> None:
-        self.config = config if isinstance(config, ModelConfig) else config_from_dict(config)
+        self.config = config if isinstance(config, ModelConfig | CtcConfig) else config_from_dict(config)
+        if isinstance(self.config, CtcConfig):
+            raise ValueError(
+                "A CtcConfig came, whose network answers at every step; ctc_network.CtcNetwork runs it."
+            )
         self.input_shape = self.config.default_input_shape if input_shape is None else tuple(input_shape)
         names = member_names(self.config)
         last = "logits/bias" if len(names) == 1 else f"{names[0]}/logits/bias"

@@ -6,6 +6,9 @@ patches of the log-mel picture and answers "is this edge, this bar, this burst h
 it stands. An **RNN** walks through time and keeps in mind in which *order* things came: without order, "six"
 and "sick" would be the same bag of sounds. A **CRNN** is these two ideas in a row.
 
+These answer once for each clip. The network of :func:`ctc` answers at every step, which is what a text of any
+length needs.
+
 The configurations and the arithmetic about shapes need no TensorFlow; only building a network imports it.
 """
 
@@ -28,12 +31,14 @@ from asrlib.models.configs import (
     ArticleCnnConfig,
     CnnConfig,
     CrnnConfig,
+    CtcConfig,
     ModelConfig,
     RnnConfig,
     SoftmaxConfig,
     config_from_dict,
     member_names,
 )
+from asrlib.models.ctc import ctc, n_steps, set_input_statistics
 from asrlib.models.description import Description, LayerRow, describe
 from asrlib.models.layers import count_parameters, weight_shapes
 from asrlib.models.weights import check_weights, get_weights, set_weights
@@ -48,6 +53,7 @@ __all__ = [
     "ArticleCnnConfig",
     "CnnConfig",
     "CrnnConfig",
+    "CtcConfig",
     "Description",
     "LayerRow",
     "ModelConfig",
@@ -60,11 +66,14 @@ __all__ = [
     "config_from_dict",
     "count_parameters",
     "crnn",
+    "ctc",
     "describe",
     "get_weights",
     "import_keras",
     "member_names",
+    "n_steps",
     "rnn",
+    "set_input_statistics",
     "set_weights",
     "softmax_regression",
     "weight_shapes",

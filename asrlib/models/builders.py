@@ -21,6 +21,7 @@ from asrlib.models.configs import (
     ArticleCnnConfig,
     CnnConfig,
     CrnnConfig,
+    CtcConfig,
     ModelConfig,
     RnnConfig,
     SoftmaxConfig,
@@ -406,7 +407,7 @@ class _Parts:
 
     def __init__(
         self,
-        config: ModelConfig,
+        config: ModelConfig | CtcConfig,
         input_shape: Any,
         *,
         seed: int | None,
@@ -419,7 +420,9 @@ class _Parts:
         self.layers = self.keras.layers
         self._seeds = np.random.SeedSequence(seed)
         self._seeds_used = 0
-        self.inputs = self.keras.Input(self.input_shape, name=INPUT)  # (batch, time, frequency)
+        # (batch, time, frequency); None stands for any length
+        n_frames = None if isinstance(config, CtcConfig) else self.input_shape[0]
+        self.inputs = self.keras.Input((n_frames, self.input_shape[1]), name=INPUT)
 
     def seed(self) -> int:
         """Give the next seed."""

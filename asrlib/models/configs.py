@@ -5,6 +5,7 @@ Reading, comparing and saving configurations needs no TensorFlow.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from types import MappingProxyType
@@ -290,16 +291,97 @@ class CrnnConfig(_Config):
         return replace(self, members=1)
 
 
+@dataclass(frozen=True)
+class CtcConfig(_Config):
+    """Sizes of a convolutional-recurrent network that answers at every step, so that CTC can read off a text.
+
+    Parameters
+    ----------
+    conv_channels : tuple of int
+        Output channels of each convolution; its length is the number of convolutions.
+    kernel_size : tuple of int
+        Height (frames) and width (mel bands) of every convolution kernel.
+    pools : tuple of (int, int)
+        Max-pooling after each convolution, as (time, frequency). Their product over time is the number of
+        frames that make one step of the output.
+    projection : int
+        Units of the dense layer before the recurrent ones; 0 leaves it out.
+    gru_units : int
+        Units of each recurrent layer, for each direction.
+    layers : int
+        How many recurrent layers read each other's output.
+    bidirectional : bool
+        Whether each recurrent layer also reads the utterance backwards.
+    causal : bool
+        Whether no step may depend on later frames: zeros stand before the past only, and nothing is read
+        backwards. Then the network can answer while the speaker is still speaking.
+    dropout : float
+        Share of each recurrent layer's outputs silenced during training, from 0 up to (not including) 1.
+    projection_dropout : float
+        Share of the first recurrent layer's inputs silenced during training.
+
+    Raises
+    ------
+    ValueError
+        If a size is not positive, a share is outside [0, 1), there is not one pool per convolution, or a
+        causal network is to read backwards.
+
+    Examples
+    --------
+    >>> CtcConfig().frames_per_step
+    4
+    >>> CtcConfig(causal=True, bidirectional=False).causal
+    True
+
+    Lesson: 08
+    """
+
+    family: ClassVar[str] = "ctc"
+    default_input_shape: ClassVar[tuple[int, int]] = (100, 40)  # or any number of frames
+
+    conv_channels: tuple[int, ...] = (24, 32)
+    kernel_size: tuple[int, int] = (3, 3)
+    pools: tuple[tuple[int, int], ...] = ((2, 2), (2, 2))
+    projection: int = 64
+    gru_units: int = 64
+    layers: int = 1
+    bidirectional: bool = True
+    causal: bool = False
+    dropout: float = 0.2
+    projection_dropout: float = 0.0
+
+    def __post_init__(self) -> None:
+        _check_convolutions(self, "conv_channels")
+        _check_sizes(self, "projection", minimum=0)
+        _check_sizes(self, "gru_units")
+        _check_sizes(self, "layers", maximum=_MOST_COPIES)
+        _check_flag(self, "bidirectional")
+        _check_flag(self, "causal")
+        _check_shares(self, "dropout", "projection_dropout")
+        if self.causal and self.bidirectional:
+            raise ValueError(
+                "causal=True came with bidirectional=True: what reads backwards begins at the end, which a "
+                "causal network must not know. Pass bidirectional=False."
+            )
+
+    @property
+    def frames_per_step(self) -> int:
+        """Frames that make one step of the output."""
+        return math.prod(time for time, _ in self.pools)
+
+
 ModelConfig = SoftmaxConfig | ArticleCnnConfig | CnnConfig | RnnConfig | CrnnConfig
-"""The configuration of any family; ``isinstance(config, ModelConfig)`` works."""
+"""The configuration of any network that names one word for one clip; ``isinstance(…, ModelConfig)`` works."""
 
 FAMILIES: Mapping[str, type[ModelConfig]] = MappingProxyType(
     {config.family: config for config in (SoftmaxConfig, ArticleCnnConfig, CnnConfig, RnnConfig, CrnnConfig)}
 )
-"""The configuration class of each family, from the simplest network to the course's own."""
+"""The configuration class of each such family, from the simplest network to the course's own."""
+
+_EVERY_FAMILY = {**FAMILIES, CtcConfig.family: CtcConfig}
 
 
-def config_from_dict(values: Mapping[str, Any]) -> ModelConfig:
+def config_from_dict(values: Mapping[str, Any]) -> ModelConfig | CtcConfig:
     """Build the configuration of any family from what its ``to_dict`` gave.
 
     Parameters
@@ -310,7 +392,7 @@ def config_from_dict(values: Mapping[str, Any]) -> ModelConfig:
 
     Returns
     -------
-    ModelConfig
+    ModelConfig or CtcConfig
 
     Raises
     ------
@@ -329,9 +411,9 @@ def config_from_dict(values: Mapping[str, Any]) -> ModelConfig:
     if not isinstance(values, Mapping):
         raise ValueError(f"A network's configuration is a mapping of names to values, got {values!r}.")
     family = values.get("family", CrnnConfig.family)
-    if not isinstance(family, str) or family not in FAMILIES:
-        raise ValueError(f"There is no family of networks {family!r}; known are {', '.join(FAMILIES)}.")
-    return FAMILIES[family].from_dict(values)
+    if not isinstance(family, str) or family not in _EVERY_FAMILY:
+        raise ValueError(f"There is no family of networks {family!r}; known are {', '.join(_EVERY_FAMILY)}.")
+    return _EVERY_FAMILY[family].from_dict(values)
 
 
 def member_names(config: ModelConfig) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from asrlib.models.configs import ModelConfig, integers, member_names
+from asrlib.models.configs import CtcConfig, ModelConfig, integers, member_names
 from asrlib.models.layers import (
     GATES,
     INPUT,
@@ -199,7 +199,7 @@ _WORDS = ("name", "kind", "output_shape")
 
 
 def describe(
-    model: ModelConfig | keras.Model,
+    model: ModelConfig | CtcConfig | keras.Model,
     *,
     input_shape: tuple[int, int] | None = None,
     n_classes: int = 10,
@@ -212,7 +212,7 @@ def describe(
 
     Parameters
     ----------
-    model : ModelConfig or keras.Model
+    model : ModelConfig, CtcConfig or keras.Model
         A configuration, or a Keras model made of the kinds of layers that the course uses.
     input_shape : (int, int), optional
         Frames and coefficients of one input. Of a configuration (100, 20) if left out; a Keras model knows
@@ -250,7 +250,7 @@ def describe(
 
     Lesson: 04
     """
-    if isinstance(model, ModelConfig):
+    if isinstance(model, ModelConfig | CtcConfig):
         layers = _layers_of_config(model, input_shape=input_shape, n_classes=n_classes)
     elif hasattr(model, "layers") and hasattr(model, "count_params"):
         layers = _layers_of_keras(model, input_shape=input_shape)
@@ -362,12 +362,14 @@ def _sight(layer: Layer, shape: Shape, inputs: Sequence[Shape], sights: Sequence
         span, stride = (spans(sizes) if "kernel" in sizes else sizes["pool"])[0], strides(sizes)[0]
         before, _ = before_and_after(n_steps[0], span, stride, sizes.get("padding", "valid"))
         return sight.under(span, stride, before)
+    if kind == "ZeroPadding2D":
+        return replace(sight, first=sight.first - sizes["zeros"][0][0] * sight.step)
     over_time = "Global" in kind or kind == "Dot" or cell_of(kind)
     over_time = over_time or (kind == "Softmax" and sizes["axis"] == 0)
     return sight.all_steps(n_steps[0]) if over_time else sight
 
 
-def _layers_of_config(config: ModelConfig, *, input_shape: Any, n_classes: int) -> list[Layer]:
+def _layers_of_config(config: ModelConfig | CtcConfig, *, input_shape: Any, n_classes: int) -> list[Layer]:
     shape = checked_input_shape(config, input_shape)
     check_fits(config, input_shape=shape)
     (n_classes,) = integers("n_classes", (n_classes,), minimum=2)
@@ -500,6 +502,7 @@ _READERS: Mapping[str, Callable[[Any], dict[str, Any]]] = {
     "BatchNormalization": lambda layer: {"scale": layer.scale, "center": layer.center},
     "Softmax": _softmax_axis,
     "Reshape": lambda layer: {"shape": tuple(layer.output.shape[1:])},
+    "ZeroPadding2D": lambda layer: {"zeros": layer.padding},
     **dict.fromkeys(
         (
             "Flatten",

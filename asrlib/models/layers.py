@@ -17,6 +17,7 @@ from asrlib.models.configs import (
     ArticleCnnConfig,
     CnnConfig,
     CrnnConfig,
+    CtcConfig,
     ModelConfig,
     RnnConfig,
     SoftmaxConfig,
@@ -46,17 +47,19 @@ class Layer:
     inputs: tuple[str, ...] = ()  # none named: the layer before
 
 
-def layers_of(config: ModelConfig, *, input_shape: Shape, n_classes: int) -> list[Layer]:
-    """List the layers of a network that answers alone, from its input to its probabilities."""
-    return [
+def layers_of(config: ModelConfig | CtcConfig, *, input_shape: Shape, n_classes: int) -> list[Layer]:
+    """List the layers of a network that answers alone, from its input to what it answers."""
+    layers = [
         Layer(INPUT, "InputLayer", {"shape": tuple(input_shape)}),
         *_BODIES[type(config)](config, tuple(input_shape)),
         Layer("logits", "Dense", {"units": n_classes}),
-        Layer("probabilities", "Softmax", {"axis": -1}),
     ]
+    if isinstance(config, CtcConfig):  # the loss and the decoders take scores as they are
+        return layers
+    return [*layers, Layer("probabilities", "Softmax", {"axis": -1})]
 
 
-def check_fits(config: ModelConfig, *, input_shape: Shape) -> None:
+def check_fits(config: ModelConfig | CtcConfig, *, input_shape: Shape) -> None:
     """Raise ValueError if the network leaves nothing of an input of this shape."""
     n_frames, n_features = input_shape
     if isinstance(config, ArticleCnnConfig):
@@ -71,7 +74,7 @@ def check_fits(config: ModelConfig, *, input_shape: Shape) -> None:
                 f"pool is {config.pool} steps, but the convolution gives {n_steps} of an input of "
                 f"{n_frames} frames; use a smaller pool."
             )
-    if isinstance(config, (CnnConfig, CrnnConfig)):
+    if isinstance(config, (CnnConfig, CrnnConfig, CtcConfig)):
         for pool_time, pool_frequency in config.pools:
             n_frames, n_features = n_frames // pool_time, n_features // pool_frequency
         if not (n_frames and n_features):
@@ -126,29 +129,57 @@ def _crnn(config: CrnnConfig, input_shape: Shape) -> Iterator[Layer]:
     yield from _dropout("dropout", config.dropout)
 
 
+def _ctc(config: CtcConfig, input_shape: Shape) -> Iterator[Layer]:
+    yield Layer("input_norm", "BatchNormalization", {"scale": False, "center": False})
+    yield from _convolutions(
+        config.conv_channels, config.kernel_size, config.pools, input_shape, causal=config.causal
+    )
+    if config.projection:
+        yield Layer("projection", "Dense", {"units": config.projection})
+    yield from _dropout("projection_dropout", config.projection_dropout)
+    for number in range(1, config.layers + 1):
+        yield _recurrent(f"gru{number}", "GRU", config.gru_units, config.bidirectional, every_step=True)
+        yield from _dropout(f"dropout{number}", config.dropout)
+
+
 _BODIES = {
     SoftmaxConfig: _softmax,
     ArticleCnnConfig: _article_cnn,
     CnnConfig: _cnn,
     RnnConfig: _rnn,
     CrnnConfig: _crnn,
+    CtcConfig: _ctc,
 }
 
 
 def _convolutions(
-    channels: Sequence[int], kernel: Shape, pools: Sequence[Shape], input_shape: Shape
+    channels: Sequence[int],
+    kernel: Shape,
+    pools: Sequence[Shape],
+    input_shape: Shape,
+    *,
+    causal: bool = False,
 ) -> Iterator[Layer]:
     """List the blocks of convolution, pooling, normalisation and ReLU, and the way back to a sequence."""
     n_frames, n_features = input_shape
     yield Layer("picture", "Reshape", {"shape": (n_frames, n_features, 1)})
     for number, (outputs, pool) in enumerate(zip(channels, pools, strict=True), start=1):
         options = {"channels": outputs, "kernel": tuple(kernel), "padding": "same", "bias": False}
+        if causal:
+            yield Layer(f"pad{number}", "ZeroPadding2D", {"zeros": causal_zeros(kernel)})
+            options["padding"] = "valid"
         yield Layer(f"conv{number}", "Conv2D", options)
         yield Layer(f"pool{number}", "MaxPooling2D", {"pool": tuple(pool)})
         yield Layer(f"norm{number}", "BatchNormalization")
         yield Layer(f"relu{number}", "ReLU")
         n_frames, n_features = n_frames // pool[0], n_features // pool[1]
     yield Layer("sequence", "Reshape", {"shape": (n_frames, n_features * channels[-1])})
+
+
+def causal_zeros(kernel: Shape) -> tuple[tuple[int, int], tuple[int, int]]:
+    """Count the zeros before and after time and frequency, so that no kernel looks ahead in time."""
+    height, width = kernel
+    return (height - 1, 0), ((width - 1) // 2, width - 1 - (width - 1) // 2)
 
 
 def _recurrent(name: str, kind: str, units: int, bidirectional: bool, every_step: bool) -> Layer:
@@ -180,6 +211,9 @@ def output_shape(layer: Layer, *inputs: Shape) -> Shape:
         return tuple(sizes["shape"])
     if kind == "Flatten":
         return (math.prod(x),)
+    if kind == "ZeroPadding2D":
+        lengths = [length + sum(zeros) for length, zeros in zip(x, sizes["zeros"], strict=False)]
+        return (*lengths, x[-1])
     if kind == "Dense":
         return (*x[:-1], sizes["units"])
     if kind in ("Conv1D", "Conv2D"):
@@ -236,24 +270,25 @@ def layer_weights(layer: Layer, *inputs: Shape) -> dict[str, Shape]:
 
 
 def weight_shapes(
-    config: ModelConfig, *, input_shape: tuple[int, int] | None = None, n_classes: int = 10
+    config: ModelConfig | CtcConfig, *, input_shape: tuple[int | None, int] | None = None, n_classes: int = 10
 ) -> dict[str, tuple[int, ...]]:
     """Name every array of a network's weights and give its shape, without building the network.
 
     Parameters
     ----------
-    config : ModelConfig
+    config : ModelConfig or CtcConfig
         Sizes of the network.
     input_shape : (int, int), optional
-        Frames and coefficients of one input; (100, 20) if left out.
+        Frames and coefficients of one input; (100, 20) if left out, of a `CtcConfig` (100, 40). A
+        `CtcConfig` reads any number of frames, which may be None here.
     n_classes : int
-        Number of words that the network tells apart.
+        Number of words that the network tells apart; of a `CtcConfig` one more, for the blank.
 
     Returns
     -------
     dict of str to tuple of int
         Shapes in the order in which Keras lists the weights of the network that
-        :func:`~asrlib.models.build` makes of it.
+        :func:`~asrlib.models.build` or :func:`~asrlib.models.ctc` makes of it.
 
     Raises
     ------
@@ -285,7 +320,7 @@ def weight_shapes(
 
 
 def count_parameters(
-    config: ModelConfig, *, input_shape: tuple[int, int] | None = None, n_classes: int = 10
+    config: ModelConfig | CtcConfig, *, input_shape: tuple[int | None, int] | None = None, n_classes: int = 10
 ) -> int:
     """Count a network's weights, without building the network.
 
@@ -311,10 +346,12 @@ def count_parameters(
     return sum(map(math.prod, shapes.values()))
 
 
-def checked_input_shape(config: ModelConfig, input_shape: Any) -> tuple[int, int]:
+def checked_input_shape(config: ModelConfig | CtcConfig, input_shape: Any) -> tuple[int, int]:
     """Return the shape as two ints, or the one that is meant when none is given."""
     if input_shape is None:
         return config.default_input_shape
+    if isinstance(config, CtcConfig) and isinstance(input_shape, tuple) and input_shape[:1] == (None,):
+        input_shape = (config.default_input_shape[0], *input_shape[1:])  # its weights are the same
     n_frames, n_features = integers("input_shape", input_shape, length=2)
     return n_frames, n_features
 

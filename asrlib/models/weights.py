@@ -7,21 +7,21 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from asrlib.models.configs import ModelConfig
+from asrlib.models.configs import CtcConfig, ModelConfig
 from asrlib.models.layers import weight_shapes
 
 if TYPE_CHECKING:
     import keras
 
 
-def get_weights(model: keras.Model, *, config: ModelConfig) -> dict[str, np.ndarray]:
+def get_weights(model: keras.Model, *, config: ModelConfig | CtcConfig) -> dict[str, np.ndarray]:
     """Copy the weights out of a Keras model, under the names of :func:`weight_shapes`.
 
     Parameters
     ----------
     model : keras.Model
         A model built from this configuration.
-    config : ModelConfig
+    config : ModelConfig or CtcConfig
         The configuration that it was built from.
 
     Returns
@@ -53,7 +53,9 @@ def get_weights(model: keras.Model, *, config: ModelConfig) -> dict[str, np.ndar
     return dict(zip(shapes, arrays, strict=True))
 
 
-def set_weights(model: keras.Model, weights: Mapping[str, np.ndarray], *, config: ModelConfig) -> None:
+def set_weights(
+    model: keras.Model, weights: Mapping[str, np.ndarray], *, config: ModelConfig | CtcConfig
+) -> None:
     """Copy named weights into a Keras model built from the same configuration.
 
     Parameters
@@ -62,7 +64,7 @@ def set_weights(model: keras.Model, weights: Mapping[str, np.ndarray], *, config
         The model to fill.
     weights : mapping of str to array
         One entry for each name in :func:`weight_shapes`.
-    config : ModelConfig
+    config : ModelConfig or CtcConfig
         The configuration that the model was built from.
 
     Raises
@@ -119,5 +121,5 @@ def check_weights(weights: Mapping[str, np.ndarray], shapes: Mapping[str, tuple[
             raise ValueError(f"Weight {name} must hold finite floating-point numbers.")
 
 
-def _shapes_of(model: keras.Model, config: ModelConfig) -> dict[str, tuple[int, ...]]:
+def _shapes_of(model: keras.Model, config: ModelConfig | CtcConfig) -> dict[str, tuple[int, ...]]:
     return weight_shapes(config, input_shape=model.input_shape[1:], n_classes=model.output_shape[-1])
