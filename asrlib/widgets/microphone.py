@@ -19,15 +19,38 @@ import traitlets
 from asrlib import audio
 from asrlib.errors import AudioError
 
-__all__ = ["Microphone", "Recorder", "samples_from_browser"]
+__all__ = ["Microphone", "Recorder", "samples_from_browser", "script"]
 
 Callback = Callable[[np.ndarray], str | None]
+
+
+def script(*names: str) -> str:
+    """Join files of JavaScript that lie beside this one: a widget is one file for the browser.
+
+    Parameters
+    ----------
+    *names : str
+        The files, in their order; only the last one exports.
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> script("capture.js", "microphone.js").count("export default")
+    1
+
+    Lesson: 00
+    """
+    here = Path(__file__).parent
+    return "\n".join((here / name).read_text(encoding="utf-8") for name in names)
 
 
 class Recorder(anywidget.AnyWidget):
     """The browser's half: the Record button with its level and its clock, and the Upload button."""
 
-    _esm = Path(__file__).parent / "microphone.js"
+    _esm = script("capture.js", "microphone.js")
 
     max_seconds = traitlets.Float(10.0).tag(sync=True)
     # Thrown away: a capture that starts drops samples for about this long.
