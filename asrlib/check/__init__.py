@@ -18,6 +18,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "lesson05",
         "lesson06",
         "lesson07",
+        "lesson08",
         "lesson09",
     ],
     submod_attrs={"base": ["Outcome"]},

@@ -261,7 +261,7 @@ def lattice(
     >>> from asrlib.plots import alt_text
     >>> alt_text(lattice(np.zeros((3, 3)), [1, 2], ["3", "8"]))
     'Lattice of the text 3 8: 5 nodes over 3 steps, 5 paths. Together they have a probability of 0.185; the
-    most probable of them has 0.037: 3 3 8.'
+    most probable of them has 0.037: 3 8 8.'
 
     Lesson: 08
     """
