@@ -39,6 +39,7 @@ __all__ = [
     "AudioError",
     "AudioInfo",
     "AudioWarning",
+    "blocks",
     "check",
     "info",
     "level_db",
@@ -62,6 +63,7 @@ _BLOCK_VALUES = 1 << 22  # values decoded at a time: bounds the memory that many
 _OPEN_FILE_LIMIT = 1 << 30  # bytes read from a file object, whose length no header check can bound
 _UNANNOUNCED_PEAK = 10 ** (0.01 / 20)  # 0.01 dB
 _PEAK_OF_A_SOUND = 2.0  # a decoded peak beyond this is a wrong scale, not a loud sound
+_MASKED = "A masked array came. Expected plain samples; decide what the gaps are with .filled(0)."
 _MP3_SLACK = 2 * 1152  # an MP3 may end up to two frames before the length it states
 
 _FULL_SCALE = {"int16": 2.0**15, "int32": 2.0**31, "uint8": 2.0**7}
@@ -223,6 +225,61 @@ def load_native(
     if not allow_silence:
         _refuse_silence(samples, name=name)
     return samples, rate
+
+
+def blocks(
+    source: Source,
+    *,
+    seconds: float = 5.0,
+    sample_rate: int = SAMPLE_RATE,
+    source_rate: int | None = None,
+    allow_silence: bool = False,
+) -> Iterator[np.ndarray]:
+    """Read a recording of any length block by block: what `load` gives, in memory that does not grow.
+
+    Parameters
+    ----------
+    source
+        As in `load`. A path is decoded as it is read; bytes and open files lie in memory whole.
+    seconds
+        Length of a block; the last one is shorter, and with another rate all differ by a few samples.
+    sample_rate, source_rate, allow_silence
+        As in `load`. That all of a recording is silent shows at its end, after the blocks have been given.
+
+    Yields
+    ------
+    numpy.ndarray
+        float32, shape ``(n_samples,)``, within [-1, 1]. Where a peak passes 1, everything from that block on
+        is scaled down, since the blocks before it have been given away (`AudioWarning`).
+
+    Raises
+    ------
+    AudioError
+        As in `load`, for what shows in a header before the first block, for what is amiss inside when it is
+        reached.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> [len(block) for block in blocks(np.full(40_000, 0.5, np.float32), seconds=1)]
+    [16000, 16000, 8000]
+
+    Lesson: 09
+    """
+    target_rate = _rate(sample_rate, name="sample_rate")
+    if isinstance(source, np.ndarray):
+        rate = SAMPLE_RATE if source_rate is None else _rate(source_rate, name="source_rate")
+        _refuse_unclear_shape(source)
+        name, pieces = "The array", _array_blocks(source, length=_block_length(seconds, rate))
+    else:
+        encoded = _encoded(source)
+        with _opened(encoded) as sound:
+            rate = _rate(sound.samplerate, name=f"{encoded.name}: sample rate")
+        _refuse_another_rate(source_rate, rate=rate, name=encoded.name)
+        name, pieces = encoded.name, _file_blocks(encoded, length=_block_length(seconds, rate))
+    return _finished_blocks(
+        pieces, name=name, source_rate=rate, target_rate=target_rate, allow_silence=allow_silence
+    )
 
 
 def info(source: str | os.PathLike[str] | bytes | BinaryIO) -> AudioInfo:
@@ -571,10 +628,10 @@ def _rate(value: Any, *, name: str) -> int:
     return int(value)
 
 
-def _positive_seconds(value: Any) -> float:
+def _positive_seconds(value: Any, *, name: str = "max_seconds") -> float:
     number = isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool)
     if not number or not value > 0:
-        raise AudioError(f"max_seconds={value!r} came. Expected a number of seconds above 0, such as 600.")
+        raise AudioError(f"{name}={value!r} came. Expected a number of seconds above 0, such as 600.")
     return float(value)
 
 
@@ -684,9 +741,7 @@ def _keep_in_range(samples: np.ndarray, *, cause: str) -> np.ndarray:
 
 def _mono_from_array(array: np.ndarray, *, rate: int, max_seconds: float) -> np.ndarray:
     if isinstance(array, np.ma.MaskedArray):
-        raise AudioError(
-            "A masked array came. Expected plain samples; decide what the gaps are with .filled(0)."
-        )
+        raise AudioError(_MASKED)
     _refuse_unclear_shape(array)
     _refuse_too_long(len(array), rate=rate, max_seconds=max_seconds, name="The array")
     samples = _scaled_to_one(array)
@@ -880,41 +935,51 @@ def _decode(encoded: _Encoded, *, max_seconds: float) -> tuple[np.ndarray, int]:
     """Decode to mono float32 within [-1, 1] and the rate of the file."""
     with _opened(encoded) as sound:
         rate = _rate(sound.samplerate, name=f"{encoded.name}: sample rate")
-        if sound.channels > _MOST_CHANNELS:
-            raise AudioError(
-                f"{encoded.name} has {sound.channels} channels. Expected at most {_MOST_CHANNELS}."
-            )
+        _refuse_many_channels(sound, encoded)
         frames = _stated_frames(sound)
         _refuse_too_long(frames or 0, rate=rate, max_seconds=max_seconds, name=encoded.name)
         _refuse_cut_short(encoded)
         samples = _read_mono(sound, encoded, most=max_seconds * rate)
         _refuse_too_long(len(samples), rate=rate, max_seconds=max_seconds, name=encoded.name)
         _refuse_missing_frames(len(samples), frames, encoded=encoded, file_format=sound.format)
-    if _finite_peak(samples, name=encoded.name) > _PEAK_OF_A_SOUND:
-        raise AudioError(
-            f"{encoded.name} holds values up to {_peak(samples):.6g}. Expected [-1, 1]; if it was written "
-            "from 16-bit integers, write it again after dividing by 32768."
-        )
+    _refuse_a_wrong_scale(samples, encoded)
     return _keep_in_range(samples, cause=f"decoding {encoded.name}"), rate
 
 
 def _read_mono(sound: soundfile.SoundFile, encoded: _Encoded, *, most: float) -> np.ndarray:
     """Read block by block and mix each, so that memory stays bounded whatever the header says."""
     block_frames = max(1, _BLOCK_VALUES // sound.channels)
-    blocks, total = [], 0
+    pieces, total = [], 0
     while total <= most:
         block = sound.read(block_frames, dtype="float32", always_2d=True)
         if len(block):
-            blocks.append(block[:, 0] if sound.channels == 1 else block.mean(axis=1))
+            pieces.append(block[:, 0] if sound.channels == 1 else block.mean(axis=1))
             total += len(block)
         if len(block) < block_frames:
             break
+    _refuse_no_sound(total, sound, encoded)
+    return pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
+
+
+def _refuse_many_channels(sound: soundfile.SoundFile, encoded: _Encoded) -> None:
+    if sound.channels > _MOST_CHANNELS:
+        raise AudioError(f"{encoded.name} has {sound.channels} channels. Expected at most {_MOST_CHANNELS}.")
+
+
+def _refuse_no_sound(total: int, sound: soundfile.SoundFile, encoded: _Encoded) -> None:
     if not total:
         raise AudioError(
             f"{encoded.name} is a {sound.format} file without any sound in it ({encoded.size} bytes). It is "
             "empty or cut short; record, copy or download it again."
         )
-    return blocks[0] if len(blocks) == 1 else np.concatenate(blocks)
+
+
+def _refuse_a_wrong_scale(samples: np.ndarray, encoded: _Encoded) -> None:
+    if _finite_peak(samples, name=encoded.name) > _PEAK_OF_A_SOUND:
+        raise AudioError(
+            f"{encoded.name} holds values up to {_peak(samples):.6g}. Expected [-1, 1]; if it was written "
+            "from 16-bit integers, write it again after dividing by 32768."
+        )
 
 
 def _refuse_too_long(frames: int, *, rate: int, max_seconds: float, name: str) -> None:
@@ -972,6 +1037,78 @@ def _missing_ogg_bytes(stream: BinaryIO, size: int) -> int:
         return 1
     segments = tail[page + 27 : page + 27 + tail[page + 26]]
     return start + page + 27 + tail[page + 26] + sum(segments) - size
+
+
+# ---------------------------------------------------------------------------------------- block by block
+
+
+def _block_length(seconds: float, rate: int) -> int:
+    return max(1, round(_positive_seconds(seconds, name="seconds") * rate))
+
+
+def _array_blocks(array: np.ndarray, *, length: int) -> Iterator[np.ndarray]:
+    if isinstance(array, np.ma.MaskedArray):
+        raise AudioError(_MASKED)
+    for start in range(0, len(array), length):
+        samples = _scaled_to_one(array[start : start + length])
+        yield samples if samples.ndim == 1 else samples.mean(axis=1, dtype=np.float32)
+
+
+def _file_blocks(encoded: _Encoded, *, length: int) -> Iterator[np.ndarray]:
+    """Decode to mono float32, one block after another, and find at the end whether all was there."""
+    _refuse_cut_short(encoded)
+    with _opened(encoded) as sound:
+        _refuse_many_channels(sound, encoded)
+        length = min(length, max(1, _BLOCK_VALUES // sound.channels))
+        total = 0
+        while len(block := sound.read(length, dtype="float32", always_2d=True)):
+            samples = block[:, 0] if sound.channels == 1 else block.mean(axis=1)
+            _refuse_a_wrong_scale(samples, encoded)
+            total += len(samples)
+            yield samples
+        _refuse_no_sound(total, sound, encoded)
+        _refuse_missing_frames(total, _stated_frames(sound), encoded=encoded, file_format=sound.format)
+
+
+def _finished_blocks(
+    pieces: Iterator[np.ndarray], *, name: str, source_rate: int, target_rate: int, allow_silence: bool
+) -> Iterator[np.ndarray]:
+    """Bring blocks to another rate, keep them within [-1, 1], and find out whether all of them are silent."""
+    silent, total, gain = True, 0, 1.0
+    for samples in _resampled_blocks(pieces, source_rate=source_rate, target_rate=target_rate):
+        highest = _peak(samples)
+        silent = silent and highest == 0
+        if highest * gain > 1:
+            if highest * gain > _UNANNOUNCED_PEAK:
+                warnings.warn(
+                    f"{name}: the peak reached {highest:.3f} after {total / target_rate:.1f} s; from there "
+                    f"on the sound is scaled by {1 / highest:.3f} to stay within [-1, 1].",
+                    AudioWarning,
+                    stacklevel=2,
+                )
+            gain = 1 / highest
+        total += len(samples)
+        yield samples if gain == 1 else np.clip(samples * np.float32(gain), -1, 1)  # 1 + a rounding error
+    if silent and not allow_silence:
+        _refuse_silence(np.broadcast_to(np.float32(0), total), name=name)
+
+
+def _resampled_blocks(
+    pieces: Iterator[np.ndarray], *, source_rate: int, target_rate: int
+) -> Iterator[np.ndarray]:
+    if source_rate == target_rate:
+        yield from pieces
+        return
+    import soxr
+
+    stream = soxr.ResampleStream(source_rate, target_rate, 1, dtype="float32", quality="HQ")
+    for piece in pieces:
+        ready = stream.resample_chunk(np.ascontiguousarray(piece))
+        if len(ready):
+            yield ready
+    last = stream.resample_chunk(np.empty(0, np.float32), last=True)
+    if len(last):
+        yield last
 
 
 # ---------------------------------------------------------------------------------------------- files out

@@ -7,38 +7,43 @@ except the two bridges :meth:`Recognizer.to_keras` and :meth:`Recognizer.from_ke
 
 from __future__ import annotations
 
-import hashlib
-import io
-import json
+import math
 import os
-import struct
 import time
-import zipfile
-import zlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from asrlib import audio, features
-from asrlib.errors import AudioError, ModelFileError
+from asrlib import audio, features, model_files
+from asrlib.errors import AudioError
 from asrlib.features import FeatureConfig
-from asrlib.models import ModelConfig, build, config_from_dict, get_weights, set_weights, weight_shapes
+from asrlib.model_files import ModelFile, check_labels
+from asrlib.models import (
+    CtcConfig,
+    ModelConfig,
+    build,
+    config_from_dict,
+    get_weights,
+    set_weights,
+    weight_shapes,
+)
 from asrlib.network import Network
+from asrlib.passages import Counted, TimedWord, frame_energy, open_recording
+from asrlib.streaming.recognition import StreamingRecognizer
+from asrlib.string_recognizer import StringRecognizer
 
 if TYPE_CHECKING:
     import keras
 
-__all__ = ["Prepared", "Recognizer", "Transcript", "find_word", "fit_window", "prepare"]
+__all__ = ["Prepared", "Recognizer", "TimedWord", "Transcript", "find_word", "fit_window", "prepare"]
 
 DEFAULT_MODEL = Path(__file__).parent / "assets" / "digits.asr"
 
-_FORMAT = "asrlib recogniser"
-_VERSION = 1
-_LIMIT_BYTES = 50_000_000  # of any part of a model file: the course's networks have well under 1 MB
 _MOST_FRAMES = 10_000  # a window of 100 s, far more than a word needs and little enough to compute
+_ANY_TIME = 1e9  # a recording waits: no computing is too slow for it
 _CHUNK = 64  # clips that go through the network at once: enough to be fast, little enough to fit into memory
 
 
@@ -98,7 +103,7 @@ def find_word(samples: np.ndarray, *, sample_rate: int = audio.SAMPLE_RATE) -> t
 def _stretches(samples: np.ndarray, *, sample_rate: int) -> list[tuple[float, float, float]]:
     """List the stretches of sound as (start, stop, energy), in seconds and arbitrary units."""
     hop = max(1, round(0.01 * sample_rate))
-    energy = _frame_energy(samples, hop=hop)
+    energy = frame_energy(samples, hop=hop)
     level = 10 * np.log10(np.maximum(energy, 1e-12))
     peak = np.sort(level)[-min(5, len(level))]  # reached in five frames: a click is not a peak
     noise = np.percentile(level, 10)
@@ -111,13 +116,6 @@ def _stretches(samples: np.ndarray, *, sample_rate: int) -> list[tuple[float, fl
         (first * hop / sample_rate, last * hop / sample_rate, energy[first:last].sum())
         for first, last in lasting
     ]
-
-
-def _frame_energy(samples: np.ndarray, *, hop: int) -> np.ndarray:
-    """Give the mean square around each multiple of `hop`, smoothed over 25 ms or so."""
-    n_frames = max(1, len(samples) // hop)
-    blocks = np.square(samples[: n_frames * hop].reshape(n_frames, -1), dtype=np.float64).mean(axis=1)
-    return np.convolve(np.pad(blocks, 1, mode="edge"), [0.25, 0.5, 0.25], mode="valid")
 
 
 def _join_runs(marked: np.ndarray, *, longest_gap: int) -> list[tuple[int, int]]:
@@ -228,7 +226,7 @@ def prepare(samples: np.ndarray, config: FeatureConfig, *, n_frames: int) -> Pre
         samples = samples[round(start * rate) : round(stop * rate)]
     clip = features.extract(samples, config)
     # Long enough a pad that each frame has an energy, whichever way the features count frames at the ends.
-    energy = _frame_energy(samples, hop=config.hop_length)[: len(clip)]
+    energy = frame_energy(samples, hop=config.hop_length)[: len(clip)]
     energy = np.pad(energy, (0, len(clip) - len(energy)))
     return Prepared(clip, energy, start, stop, seconds, stretches)
 
@@ -256,6 +254,10 @@ class Transcript:
         The part of the recording that the network saw, in seconds.
     note : str
         What the reader should know about that part; empty when the network saw all of the recording.
+    words : tuple of TimedWord
+        Each word with its time. The one that `text` names; of a recording longer than 20 s all of them, in
+        the order of time. Then `text` joins them with spaces, `probability` is their geometric mean, and
+        `probabilities` is empty.
 
     Examples
     --------
@@ -272,13 +274,14 @@ class Transcript:
     milliseconds: float
     span: tuple[float, float]
     note: str = ""
+    words: tuple[TimedWord, ...] = ()
 
     def __str__(self) -> str:
         others = sorted((p, label) for label, p in self.probabilities.items() if label != self.text)
         second = f"; then {others[-1][1]} with {others[-1][0]:.0%}".replace("%", " %") if others else ""
         share = f"{self.probability:.0%}".replace("%", " %")
         timing = f"{self.audio_seconds:.2f} s of sound in {self.milliseconds:.1f} ms"
-        line = f"{self.text}  ({share}{second})  {timing}"
+        line = f"{self.text or '(nothing)'}  ({share}{second})  {timing}"
         return f"{line}\n{self.note}" if self.note else line
 
     def to_dict(self) -> dict[str, Any]:
@@ -336,7 +339,7 @@ class Recognizer:
         if not 1 <= n_frames <= _MOST_FRAMES:
             raise ValueError(f"n_frames must be from 1 to {_MOST_FRAMES}, got {n_frames!r}.")
         self.features, self.model, self.n_frames = features, model, n_frames
-        self.labels = _checked_labels(labels)
+        self.labels = check_labels(labels)
         self.network = Network(model, weights, input_shape=self.input_shape)
         if self.network.n_classes != len(self.labels):
             raise ValueError(
@@ -361,10 +364,12 @@ class Recognizer:
         )
 
     def transcribe(self, source: Any, *, sample_rate: int | None = None) -> Transcript:
-        """Write down the word in a recording.
+        """Write down the word in a recording, or all words in one of more than 20 s.
 
         A recording longer than the network's window may hold more than the word, so the word is looked for by
-        its energy (:func:`find_word`). The transcript says which part was used.
+        its energy (:func:`find_word`). The transcript says which part was used. What lasts longer than 20 s
+        is heard as a stream of words with pauses between them, block by block, in memory that does not grow
+        with its length; see :meth:`words`.
 
         Parameters
         ----------
@@ -388,9 +393,12 @@ class Recognizer:
 
         Lesson: 00
         """
-        samples = self._samples(source, sample_rate=sample_rate)
         began = time.perf_counter()
-        prepared = prepare(samples, self.features, n_frames=self.n_frames)
+        recording = open_recording(source, sample_rate=self.features.sample_rate, source_rate=sample_rate)
+        if not isinstance(recording, np.ndarray):
+            return self._transcribe_words(recording, began=began)
+        began = time.perf_counter()
+        prepared = prepare(recording, self.features, n_frames=self.n_frames)
         window, first = fit_window(prepared.features, self.n_frames, energy=prepared.energy)
         probabilities = self.network(window[None])[0]
         milliseconds = 1000 * (time.perf_counter() - began)
@@ -405,6 +413,60 @@ class Recognizer:
             milliseconds=milliseconds,
             span=span,
             note=_note(prepared, span),
+            words=(TimedWord(self.labels[best], *span, float(probabilities[best])),),
+        )
+
+    def words(self, source: Any, *, sample_rate: int | None = None) -> Iterator[TimedWord]:
+        """Hear a recording of any length as single words with pauses between them, in constant memory.
+
+        Each stretch of sound that :class:`asrlib.streaming.EndPointer` finds is taken for one word, so noises
+        become words too; their probability is often low.
+
+        Parameters
+        ----------
+        source, sample_rate
+            As in :meth:`transcribe`.
+
+        Yields
+        ------
+        TimedWord
+            In the order of time, each as soon as its end is reached.
+
+        Raises
+        ------
+        AudioError
+            If the recording cannot be read or is silent; what is amiss far inside a long one shows when it is
+            reached.
+
+        Examples
+        --------
+        >>> for word in Recognizer.default().words("talk.wav"):  # doctest: +SKIP
+        ...     print(word)
+        7  (0.41 to 0.83 s, 98 %)
+
+        Lesson: 09
+        """
+        recording = open_recording(source, sample_rate=self.features.sample_rate, source_rate=sample_rate)
+        return self._words([recording] if isinstance(recording, np.ndarray) else recording)
+
+    def _words(self, blocks: Iterable[np.ndarray]) -> Iterator[TimedWord]:
+        for word in StreamingRecognizer(self, patience_seconds=_ANY_TIME).listen(blocks):
+            yield TimedWord(word.text, word.start, word.stop, word.probability)
+
+    def _transcribe_words(self, blocks: Iterable[np.ndarray], *, began: float) -> Transcript:
+        counted = Counted(blocks)
+        words = tuple(self._words(counted))
+        seconds = counted.n_samples / self.features.sample_rate
+        logarithms = [math.log(word.probability) for word in words]
+        return Transcript(
+            text=" ".join(word.text for word in words),
+            probability=math.exp(math.fsum(logarithms) / len(words)) if words else 1.0,
+            probabilities={},
+            audio_seconds=seconds,
+            milliseconds=1000 * (time.perf_counter() - began),
+            span=(0.0, seconds),
+            note=f"Heard as {len(words)} words with pauses between them in {seconds:.1f} s.",
+            words=words,
         )
 
     def predict(self, clips: Iterable[np.ndarray]) -> np.ndarray:
@@ -444,15 +506,6 @@ class Recognizer:
             raise AudioError(f"Recording {index}: {error}") from error
         return fit_window(prepared.features, self.n_frames, energy=prepared.energy)[0]
 
-    def _samples(self, source: Any, *, sample_rate: int | None) -> np.ndarray:
-        if hasattr(source, "samples"):  # a Clip knows its rate
-            sample_rate = sample_rate or getattr(source, "sample_rate", None)
-            source = source.samples
-        rate = self.features.sample_rate
-        if isinstance(source, np.ndarray):
-            return audio.load(source, sample_rate=rate, source_rate=sample_rate or rate)
-        return audio.load(source, sample_rate=rate, source_rate=sample_rate)
-
     def _span(self, prepared: Prepared, first: int) -> tuple[float, float]:
         """Give the part of the recording inside the window, in seconds."""
         if len(prepared.features) <= self.n_frames:
@@ -485,20 +538,11 @@ class Recognizer:
 
         Lesson: 00
         """
-        path = Path(path)
-        if not path.parent.is_dir():
-            raise FileNotFoundError(f"The folder {path.parent} does not exist; make it, or choose another.")
-        partial = path.with_name(f"{path.name}.partial-{os.getpid()}")
-        try:
-            partial.write_bytes(self._to_bytes())
-            partial.replace(path)
-        finally:
-            partial.unlink(missing_ok=True)
-        return path
+        return model_files.write(path, self._to_bytes())
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str]) -> Recognizer:
-        """Read a recogniser that :meth:`save` wrote. Nothing in the file is ever executed.
+    def load(cls, path: str | os.PathLike[str]) -> Recognizer | StringRecognizer:
+        """Read a recogniser, of single words or of strings, from its file. Nothing in it is ever executed.
 
         Parameters
         ----------
@@ -507,7 +551,8 @@ class Recognizer:
 
         Returns
         -------
-        Recognizer
+        Recognizer or StringRecognizer
+            Whichever the file holds.
 
         Raises
         ------
@@ -522,18 +567,44 @@ class Recognizer:
 
         Lesson: 00
         """
-        path = Path(path)
-        if not path.exists():
-            raise FileNotFoundError(
-                f"There is no recogniser {path}; `python -m asrlib train --out FILE` makes one."
+        file = model_files.read(path)
+        return StringRecognizer.from_file(file) if file.family == CtcConfig.family else cls.from_file(file)
+
+    @classmethod
+    def from_file(cls, file: ModelFile) -> Recognizer:
+        """Build the recogniser that an opened model file holds.
+
+        Parameters
+        ----------
+        file : ModelFile
+            From :func:`asrlib.model_files.read`.
+
+        Returns
+        -------
+        Recognizer
+
+        Raises
+        ------
+        ModelFileError
+            If its parts do not fit together.
+
+        Lesson: 09
+        """
+        n_frames = file.setting("n_frames")
+        with file.in_use():
+            features = FeatureConfig.from_dict(file.config["features"])
+            model = config_from_dict(file.config["model"])
+            labels = check_labels(file.config["labels"])
+            shapes = weight_shapes(
+                model, input_shape=(n_frames, features.n_coefficients), n_classes=len(labels)
             )
-        if path.is_dir():
-            raise ModelFileError(f"{path} is a folder; name the file in it that Recognizer.save wrote.")
-        if path.stat().st_size > 2 * _LIMIT_BYTES:
-            raise ModelFileError(
-                f"{path} has {path.stat().st_size:,} bytes, more than any recogniser of asrlib."
+            return cls(
+                features=features,
+                model=model,
+                weights=file.arrays(shapes),
+                labels=labels,
+                n_frames=n_frames,
             )
-        return cls._from_bytes(path.read_bytes(), name=str(path))
 
     @classmethod
     def default(cls) -> Recognizer:
@@ -596,45 +667,13 @@ class Recognizer:
         )
 
     def _to_bytes(self) -> bytes:
-        arrays = {f"{name}.npy": _npy_bytes(array) for name, array in self.weights.items()}
-        weights = _zip_bytes(arrays)
-        config = {
-            "format": _FORMAT,
-            "version": _VERSION,
+        settings = {
             "labels": list(self.labels),
             "n_frames": self.n_frames,
             "features": self.features.to_dict(),
             "model": self.model.to_dict(),
-            "weights_sha256": hashlib.sha256(weights).hexdigest(),
         }
-        text = json.dumps(config, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False)
-        return _zip_bytes({"config.json": text.encode(), "weights.npz": weights})
-
-    @classmethod
-    def _from_bytes(cls, data: bytes, *, name: str) -> Recognizer:
-        members = _read_zip(data, name=name, wanted=("config.json", "weights.npz"))
-        config = _read_config(members["config.json"], name=name)
-        if hashlib.sha256(members["weights.npz"]).hexdigest() != config["weights_sha256"]:
-            raise ModelFileError(
-                f"{name} is damaged: its weights do not match their checksum. Copy it again."
-            )
-        try:
-            features = FeatureConfig.from_dict(config["features"])
-            model = config_from_dict(config["model"])
-            labels = _checked_labels(config["labels"])
-            input_shape = (config["n_frames"], features.n_coefficients)
-            shapes = weight_shapes(model, input_shape=input_shape, n_classes=len(labels))
-            arrays = _read_zip(
-                members["weights.npz"], name=name, wanted=[f"{weight}.npy" for weight in shapes]
-            )
-            weights = {weight: _read_npy(arrays[f"{weight}.npy"], shape) for weight, shape in shapes.items()}
-            return cls(
-                features=features, model=model, weights=weights, labels=labels, n_frames=config["n_frames"]
-            )
-        except ModelFileError:
-            raise
-        except Exception as error:  # whatever a crafted file provokes, the caller sees one kind of error
-            raise ModelFileError(f"{name} is not usable: {error}") from error
+        return model_files.pack(settings, self.weights)
 
 
 def _note(prepared: Prepared, span: tuple[float, float]) -> str:
@@ -647,161 +686,3 @@ def _note(prepared: Prepared, span: tuple[float, float]) -> str:
     if prepared.stretches == 1:
         return f"{note}, where the sound is."
     return f"{note}: nothing stands out, so the second with the most energy was taken."
-
-
-def _checked_labels(labels: Sequence[str]) -> tuple[str, ...]:
-    if isinstance(labels, str) or not isinstance(labels, (Sequence, np.ndarray)):
-        raise ValueError(f"labels must be a sequence of words, got {labels!r}.")
-    if not all(isinstance(label, str) and label for label in labels):
-        raise ValueError(f"labels must be words that are not empty, got {list(labels)!r}.")
-    if len(set(labels)) != len(labels) or len(labels) < 2:
-        raise ValueError(f"labels must be two or more different words, got {list(labels)!r}.")
-    return tuple(map(str, labels))
-
-
-# -- the file format -----------------------------------------------------------------------------------
-
-_DAMAGE = (
-    zipfile.BadZipFile,
-    zlib.error,
-    struct.error,
-    EOFError,
-    OSError,
-    RuntimeError,
-    ValueError,
-    KeyError,
-)
-"""What Python's zip reader raises on damaged bytes; NotImplementedError is a RuntimeError."""
-
-_SIGNATURES = {
-    b"\x89PNG": "a PNG picture",
-    b"\xff\xd8\xff": "a JPEG picture",
-    b"GIF8": "a GIF picture",
-    b"%PDF": "a PDF document",
-    b"RIFF": "a WAV recording or another RIFF file",
-    b"fLaC": "a FLAC recording",
-    b"OggS": "an Ogg recording",
-    b"ID3": "an MP3 recording",
-    b"\x89HDF": "an HDF5 file, such as weights that Keras saved",
-    b"\x93NUMPY": "a NumPy array",
-    b"\x80\x02": "a Python pickle, which is never opened here because it can run code",
-    b"\x80\x03": "a Python pickle, which is never opened here because it can run code",
-    b"\x80\x04": "a Python pickle, which is never opened here because it can run code",
-    b"\x80\x05": "a Python pickle, which is never opened here because it can run code",
-    b"\x1f\x8b": "a gzip archive",
-    b"version https://git-lfs": "a Git LFS pointer whose content was not fetched",
-    b"\x1c\x00\x00\x00TFL3": "a LiteRT model",
-}
-
-
-def _npy_bytes(array: np.ndarray) -> bytes:
-    buffer = io.BytesIO()
-    np.lib.format.write_array(
-        buffer, np.ascontiguousarray(array, dtype="<f4"), version=(1, 0), allow_pickle=False
-    )
-    return buffer.getvalue()
-
-
-def _read_npy(data: bytes, shape: tuple[int, ...]) -> np.ndarray:
-    """Read one array after comparing the shape in its header, so that a lying header reserves no memory."""
-    buffer = io.BytesIO(data)
-    if np.lib.format.read_magic(buffer) != (1, 0):
-        raise ValueError("an array in it has an unknown version.")
-    stated, _, dtype = np.lib.format.read_array_header_1_0(buffer)
-    if stated != shape or dtype != np.dtype("<f4"):
-        raise ValueError(
-            f"it holds an array {stated} of {dtype} where its configuration needs {shape} of float32."
-        )
-    buffer.seek(0)
-    return np.lib.format.read_array(buffer, allow_pickle=False)
-
-
-def _zip_bytes(members: Mapping[str, bytes]) -> bytes:
-    """Pack members without compression and without the time of day: the same content gives the same bytes."""
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", compression=zipfile.ZIP_STORED) as archive:
-        for name, data in members.items():
-            entry = zipfile.ZipInfo(name, date_time=(1980, 1, 1, 0, 0, 0))
-            entry.create_system = 3  # else it would record the system that it was written on
-            archive.writestr(entry, data)
-    return buffer.getvalue()
-
-
-def _read_zip(data: bytes, *, name: str, wanted: Sequence[str]) -> dict[str, bytes]:
-    """Read exactly the wanted members, in memory; refuse other archives, damage and oversize."""
-    try:
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            found = archive.namelist()
-            if sorted(found) != sorted(wanted):
-                raise ModelFileError(_foreign(name, _describe_zip(found)))
-            if sum(archive.getinfo(member).file_size for member in wanted) > _LIMIT_BYTES:
-                raise ModelFileError(f"{name} claims to unpack to more than {_LIMIT_BYTES:,} bytes; refused.")
-            return {member: _read_member(archive, member, name=name) for member in wanted}
-    except ModelFileError:
-        raise
-    except _DAMAGE as error:
-        raise ModelFileError(_describe_damage(data, name=name, error=error)) from error
-
-
-def _read_member(archive: zipfile.ZipFile, member: str, *, name: str) -> bytes:
-    with archive.open(member) as stream:
-        data = stream.read(_LIMIT_BYTES + 1)  # whatever size the directory claims
-    if len(data) > _LIMIT_BYTES:
-        raise ModelFileError(f"{name} unpacks to more than {_LIMIT_BYTES:,} bytes; refused.")
-    return data
-
-
-def _read_config(data: bytes, *, name: str) -> dict[str, Any]:
-    try:
-        config = json.loads(data)
-    except (ValueError, RecursionError) as error:
-        raise ModelFileError(f"{name} is damaged: its config.json cannot be read ({error}).") from error
-    if not isinstance(config, dict) or config.get("format") != _FORMAT:
-        raise ModelFileError(_foreign(name, "a zip archive of another program"))
-    if config.get("version") != _VERSION:
-        raise ModelFileError(
-            f"{name} has format version {config.get('version')!r}; this asrlib reads version {_VERSION}. "
-            "Use the asrlib that wrote it, or train again."
-        )
-    missing = [
-        key for key in ("labels", "n_frames", "features", "model", "weights_sha256") if key not in config
-    ]
-    if missing:
-        raise ModelFileError(f"{name} is damaged: its config.json lacks {', '.join(missing)}.")
-    return config
-
-
-def _describe_zip(found: list[str]) -> str:
-    if "metadata.json" in found:
-        return "a model that Keras saved (.keras); Recognizer.from_keras takes over a loaded one"
-    if found and all(member.endswith(".npy") for member in found):
-        return "an archive of NumPy arrays (.npz)"
-    inside = ", ".join(map(repr, found[:3])) or "nothing"
-    return f"a zip archive with {inside}{' …' if len(found) > 3 else ''} in it"
-
-
-def _describe_damage(data: bytes, *, name: str, error: Exception) -> str:
-    if not data:
-        return f"{name} is empty (0 bytes). Copy or download it again."
-    if data.startswith(b"PK"):
-        return (
-            f"{name} begins like a recogniser but is damaged or cut short ({error}). "
-            "Copy or download it again."
-        )
-    for signature, what in _SIGNATURES.items():
-        if data.startswith(signature):
-            return _foreign(name, what)
-    try:
-        text = data[:200].decode()
-    except UnicodeDecodeError:
-        return _foreign(name, f"something unknown (it begins with {data[:4].hex(' ')})")
-    return _foreign(
-        name, f"text that begins {text[:30]!r}" if text.isprintable() or "\n" in text else "something unknown"
-    )
-
-
-def _foreign(name: str, what: str) -> str:
-    return (
-        f"{name} is not a recogniser of asrlib: it seems to be {what}. Name a file that Recognizer.save or "
-        "`python -m asrlib train --out FILE` wrote."
-    )
