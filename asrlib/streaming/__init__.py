@@ -11,6 +11,7 @@ certain so far, keeps a bounded amount of memory, and agrees with its offline fo
 - `StreamingRecognizer` puts them together for single words: chunks in, words out, each once it is over;
 - `StringListener` does it for strings of words: a `SpeechGate` wakes a network that carries its state along,
   and each word is there as soon as the network decides on it;
+- `LookAheadStream` lets a network that reads both ways do so, which waits for a little of what is to come;
 - `Load` says when the machine is too slow. Nothing is ever dropped for it.
 """
 
@@ -27,6 +28,7 @@ from asrlib.streaming.frames import RunningNormalizer, StreamingFeatures
 from asrlib.streaming.gate import SpeechGate, Turn
 from asrlib.streaming.listening import LISTENING, Heard, ScoreStream, StringListener
 from asrlib.streaming.load import Load
+from asrlib.streaming.look_ahead import LookAheadStream
 from asrlib.streaming.recognition import StreamingRecognizer, Word
 from asrlib.streaming.ring import RingBuffer
 
@@ -36,6 +38,7 @@ __all__ = [
     "EndPointer",
     "Heard",
     "Load",
+    "LookAheadStream",
     "RingBuffer",
     "RunningNormalizer",
     "ScoreStream",

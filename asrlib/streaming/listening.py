@@ -17,6 +17,7 @@ from asrlib.streaming.chunks import check_chunk, refuse_finished
 from asrlib.streaming.frames import RunningNormalizer, StreamingFeatures
 from asrlib.streaming.gate import SpeechGate, Turn
 from asrlib.streaming.load import Load
+from asrlib.streaming.look_ahead import LookAheadStream
 from asrlib.streaming.ring import RingBuffer
 
 if TYPE_CHECKING:
@@ -130,12 +131,15 @@ class StringListener:
         Or any object with ``features`` (a FeatureConfig), ``labels``, ``step_seconds`` and ``network`` whose
         ``stream()`` gives a `ScoreStream`.
     stream : ScoreStream, optional
-        What computes the log-probabilities; ``recognizer.network.stream()`` when left out.
+        What computes the log-probabilities, such as a network that was exported. When left out it is
+        ``recognizer.network.stream()``, or a `LookAheadStream` where the network is not causal.
     vad : VadConfig, optional
         How speech is told from pauses; `LISTENING` at the recogniser's rate when left out.
     gated : bool
         Whether the network rests in pauses and begins each line anew. If not, it hears the whole stream;
         lines end at pauses all the same.
+    look_ahead_seconds, block_seconds : float, optional
+        Of the `LookAheadStream`, if the network reads backwards too; its defaults when left out.
     blank_bias : float
         Taken away from the blank's log-probability, in nats. Above 0 words are decided sooner and more
         readily.
@@ -178,6 +182,8 @@ class StringListener:
         stream: ScoreStream | None = None,
         vad: VadConfig | None = None,
         gated: bool = True,
+        look_ahead_seconds: float | None = None,
+        block_seconds: float | None = None,
         blank_bias: float = 0.0,
         patience_seconds: float = 0.5,
         clock: Callable[[], float] = time.perf_counter,
@@ -204,7 +210,8 @@ class StringListener:
             if config.normalization == "none"
             else RunningNormalizer(config.normalization, hop_seconds=config.hop_seconds)
         )
-        self._stream = stream if stream is not None else recognizer.network.stream()
+        times = {"look_ahead_seconds": look_ahead_seconds, "block_seconds": block_seconds}
+        self._stream = stream if stream is not None else _stream_of(recognizer, **times)
         self._step_frames = round(recognizer.step_seconds / config.hop_seconds)
         self._most_steps = math.ceil(self.vad.longest_seconds / recognizer.step_seconds)
         self.reset()
@@ -494,6 +501,14 @@ class StringListener:
                 scores=self.scores,
             )
         ]
+
+
+def _stream_of(recognizer: StringRecognizer, **times: float | None) -> ScoreStream:
+    """Begin a stream of the recogniser's network: with a look-ahead, if it does not do without."""
+    chosen = {name: seconds for name, seconds in times.items() if seconds is not None}
+    if chosen or not getattr(getattr(recognizer.network, "config", None), "causal", True):
+        return LookAheadStream(recognizer.network, step_seconds=recognizer.step_seconds, **chosen)
+    return recognizer.network.stream()
 
 
 @dataclasses.dataclass(frozen=True)
