@@ -29,10 +29,10 @@ __all__ = ["CollapseGame", "Collapsed", "Decoded", "DecodingExplorer"]
 
 # --- the collapse game --------------------------------------------------------------------------------------
 
-_NAMES = ("3", "8")
+_NAMES = ("7", "9")
 _SIGNS = (BLANK_SIGN, *_NAMES)
 _STEPS = 6
-_TASKS = ("3 8", "3", "3 3", "8 8 3", "3 3 3", "8 3 8 3")
+_TASKS = ("7 9", "9", "9 9", "7 9 9", "9 9 9", "7 9 7 9")
 
 
 @dataclass(frozen=True)
@@ -73,10 +73,10 @@ class CollapseGame(Explorer):
     Examples
     --------
     >>> game = CollapseGame()
-    >>> game.still(write="3 3", step_1="3", step_2="3", step_3="3", step_4="3")
-    The path 3 3 3 3 – – writes 3. Wanted: 3 3. Not yet.
-    >>> game.still(write="3 3", step_1="3", step_2="–", step_3="3", step_4="3").result.text
-    (1, 1)
+    >>> game.still(write="9 9", step_1="9", step_2="9", step_3="9", step_4="9")
+    The path 9 9 9 9 – – writes 9. Wanted: 9 9. Not yet.
+    >>> game.still(write="9 9", step_1="9", step_2="–", step_3="9", step_4="9").result.text
+    (2, 2)
 
     Lesson: 08
     """
