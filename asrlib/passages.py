@@ -214,28 +214,59 @@ def cut(blocks: Iterable[np.ndarray], config: VadConfig = PASSAGES) -> Iterator[
 
     Lesson: 09
     """
-    rate = config.sample_rate
+    rate, blocks = config.sample_rate, iter(blocks)
+    head = _head(blocks, config.floor_seconds * rate)
     longest = config.longest_seconds + config.hang_over_seconds + 2 * config.margin_seconds
     ring = RingBuffer(longest + _OVERLAP_SECONDS + 2 * _PIECE_SECONDS, sample_rate=rate)
     pointer = EndPointer(config)
+    before = _settle(pointer, head)
     cut_at: float | None = None  # where the passage before was cut in the middle of speech
     length = round(_PIECE_SECONDS * rate)
-    for block in blocks:
+    for block in itertools.chain(head, blocks):
         for first in range(0, len(block), length):
             piece = block[first : first + length]
             ring.write(piece)
             for segment in pointer.push(piece):
-                yield _passage(segment, ring, cut_at)
-                cut_at = segment.stop if segment.cut else None
-            ring.forget(max(0.0, pointer.undecided - _OVERLAP_SECONDS))
+                if segment.stop > before:
+                    yield _passage(segment, ring, before=before, cut_at=cut_at)
+                    cut_at = segment.stop if segment.cut else None
+            ring.forget(max(0.0, pointer.undecided - before - _OVERLAP_SECONDS))
     for segment in pointer.flush():
-        yield _passage(segment, ring, cut_at)
+        if segment.stop > before:
+            yield _passage(segment, ring, before=before, cut_at=cut_at)
 
 
-def _passage(segment: Segment, ring: RingBuffer, cut_at: float | None) -> Passage:
-    joined = cut_at is not None and segment.start <= cut_at
-    start = max(ring.start, segment.start - _OVERLAP_SECONDS) if joined else segment.start
-    return Passage(ring.between(start, segment.stop), start, segment.stop, overlap=segment.start - start)
+def _head(blocks: Iterator[np.ndarray], n_samples: float) -> list[np.ndarray]:
+    """Take blocks until there are so many samples, or no more."""
+    head: list[np.ndarray] = []
+    while sum(map(len, head)) < n_samples and (block := next(blocks, None)) is not None:
+        head.append(block)
+    return head
+
+
+def _settle(pointer: EndPointer, head: list[np.ndarray]) -> float:
+    """Let an end-pointer know the noise floor before the first word; give the seconds that it heard for it.
+
+    A live stream has to begin without a floor, and so misses a word that is spoken at once. A recording can
+    be asked first: its opening seconds are heard beforehand, frame by frame from the loudest to the quietest,
+    so that they end in what is taken for quiet.
+    """
+    config = pointer.config
+    n_frames = min(sum(map(len, head)) // config.frame_length, config.floor_frames)
+    if not n_frames:
+        return 0.0
+    frames = np.concatenate(head)[: n_frames * config.frame_length].reshape(n_frames, -1)
+    louder_first = np.argsort(-np.square(frames).mean(axis=1), kind="stable")
+    pointer.push(frames[louder_first].ravel())
+    return frames.size / config.sample_rate
+
+
+def _passage(segment: Segment, ring: RingBuffer, *, before: float, cut_at: float | None) -> Passage:
+    start, stop = max(0.0, segment.start - before), segment.stop - before
+    overlap = 0.0
+    if cut_at is not None and segment.start <= cut_at:  # no pause parts it from the passage before
+        overlap = min(_OVERLAP_SECONDS, start - ring.start)
+    return Passage(ring.between(start - overlap, stop), start - overlap, stop, overlap=overlap)
 
 
 def frame_energy(samples: np.ndarray, *, hop: int) -> np.ndarray:

@@ -37,6 +37,7 @@ ORDER = (
     "model_files",
     "string_recognizer",
     "recognizer",
+    "subtitles",
     "evaluation",
     "training",
     "plots",
