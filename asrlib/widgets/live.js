@@ -31,6 +31,13 @@ function median(values) {
   return sorted.length % 2 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
 }
 
+function speedOf(times) {
+  if (times.length === 0) return "From word to screen: no word yet.";
+  const [last, middle] = [times.at(-1), median(times)].map(Math.round);
+  const some = `${times.length} word${times.length > 1 ? "s" : ""}`;
+  return `From word to screen: last ${last} ms, median ${middle} ms of ${times.length < MOST_TIMES ? "" : "the last "}${some}.`;
+}
+
 /** Compares the sound's clock with the page's: the least delay of the newest pieces is the one without waiting. */
 class Clocks {
   constructor() {
@@ -59,8 +66,7 @@ class Live {
     this.views = new Set();
     this.page = crypto.randomUUID?.() ?? String(Math.random());
     this.starts = 0;
-    this.times = [];
-    this.last = null;
+    this.forgetTimes();
     this.lines = [];
     this.text = "";
     this.idle();
@@ -264,11 +270,11 @@ class Live {
         const parts = {
           waiting_ms: piece.at - soundAt(stop), kernel_ms: at - piece.at, paint_ms: painted - at,
         };
-        this.last = parts.waiting_ms + parts.kernel_ms + parts.paint_ms;
-        this.times.push(this.last);
+        this.times.push(parts.waiting_ms + parts.kernel_ms + parts.paint_ms);
         if (this.times.length > MOST_TIMES) this.times.shift();
         this.send({ kind: "painted", text, ...parts });
       }
+      this.speed = speedOf(this.times);
       this.show();
     });
   }
@@ -301,7 +307,7 @@ class Live {
 
   forgetTimes() {
     this.times = [];
-    this.last = null;
+    this.speed = speedOf(this.times);
   }
 
   // -- what is shown -----------------------------------------------------------------------------------------
@@ -376,12 +382,7 @@ class View {
     put(this.status, live.status);
     this.status.classList.toggle("asr-trouble", live.bad);
     this.showText(live);
-    put(this.latency, live.times.length ? this.speed(live) : "From word to screen: no word yet.");
-  }
-
-  speed({ times, last }) {
-    const some = times.length === MOST_TIMES ? `the last ${times.length} words` : `${times.length} word${times.length > 1 ? "s" : ""}`;
-    return `From word to screen: last ${Math.round(last)} ms, median ${Math.round(median(times))} ms of ${some}.`;
+    put(this.latency, live.speed);
   }
 
   showText({ lines, text, speaking }) {

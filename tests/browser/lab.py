@@ -192,6 +192,14 @@ class Lab:
         lesson.wait_until_idle()
         return lesson
 
+    def blank(self, *, browser_options: Sequence[str] = (), host: str = "localhost") -> Page:
+        """Open a page with nothing on it, under a name that browsers trust as they trust JupyterLab's."""
+        page = self._browser(browser_options).new_context(viewport={"width": 900, "height": 500}).new_page()
+        page.set_default_timeout(30_000)
+        page.route("**/*", lambda route: route.fulfill(content_type="text/html", body="<body></body>"))
+        page.goto(f"http://{host}:{self.port}/")
+        return page
+
     def _browser(self, options: Sequence[str]) -> Browser:
         """Start a browser, or give the one that was started with the same options."""
         key = tuple(options)
