@@ -8,29 +8,33 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import io
 import json
 import os
 import shlex
 import signal
 import sys
 import threading
+import time
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 from asrlib.errors import AudioError, DatasetUnavailable, ModelFileError
 
 if TYPE_CHECKING:
     from asrlib.datasets import SpeechDataset
+    from asrlib.passages import TimedWord
     from asrlib.recognizer import Recognizer
+    from asrlib.string_recognizer import StringRecognizer
     from asrlib.training import TrainingConfig
 
 __all__ = ["main"]
 
-_DATA_HELP = "digits or words (bundled), fsdd (real people, downloaded once), or a folder with a metadata.csv"
+_DATA_HELP = (
+    "digits, words or strings (bundled), fsdd (real people, downloaded once), or a folder with a metadata.csv"
+)
 _FIXABLE = (AudioError, DatasetUnavailable, ModelFileError, ValueError, OSError)
 """What is the user's to mend: these are told in one line. Anything else is a bug, and a traceback helps."""
 
@@ -251,7 +255,7 @@ def _training_sets(name: str, *, seed: int) -> tuple[SpeechDataset, SpeechDatase
 def _dataset(name: str, split: str | None) -> SpeechDataset:
     from asrlib import datasets
 
-    if name in ("digits", "words", "fsdd"):
+    if name in ("digits", "words", "strings", "fsdd"):
         return getattr(datasets, name)(split)
     if Path(name).is_dir():
         return datasets.from_folder(name, split=split)
@@ -271,41 +275,165 @@ def _count(text: str) -> int:
 def _add_transcribe(commands: Any) -> None:
     parser = commands.add_parser(
         "transcribe",
-        help="write down the word in each recording",
-        description="Write down the word in each recording, one line a file. A file that cannot be used is "
-        "told on standard error and makes the exit status 1; the others are still written.",
+        help="write down the words in each recording, or subtitles for one",
+        description="Write down the words in each recording, one line a file. A recording may be of any "
+        "length: what lasts more than 20 s is heard passage by passage, in memory that does not grow. A file "
+        "that cannot be used is told on standard error and makes the exit status 1; the others are still "
+        "written.",
     )
     parser.add_argument(
         "files", nargs="+", metavar="FILE", help="WAV, FLAC, OGG or MP3; - reads standard input"
     )
-    parser.add_argument(
-        "--model", type=Path, metavar="FILE", help="a saved recogniser; default: the one shipped"
+    recogniser = parser.add_mutually_exclusive_group()
+    recogniser.add_argument(
+        "--strings",
+        action="store_true",
+        help="hear digits one after another, with or without pauses between them; this is the default",
     )
-    parser.add_argument("--json", action="store_true", help="one JSON object a line, probabilities included")
+    recogniser.add_argument(
+        "--words",
+        action="store_true",
+        help="hear single digits: the one in a recording of up to 20 s, and in a longer one, or with --srt, "
+        "each that stands between two pauses",
+    )
+    recogniser.add_argument(
+        "--model", type=Path, metavar="FILE", help="hear with a saved recogniser, of strings or of words"
+    )
+    parser.add_argument(
+        "--beam",
+        type=_count,
+        metavar="N",
+        help="look for the most probable text with N beginnings in mind, not for the most probable path; "
+        "strings only",
+    )
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument(
+        "--srt", action="store_true", help="write subtitles (SubRip) for one recording, as they are found"
+    )
+    form.add_argument(
+        "--json", action="store_true", help="one JSON object a line, with times and probabilities"
+    )
+    parser.add_argument(
+        "--out", type=Path, metavar="FILE", help="write to this file instead of to standard output"
+    )
     parser.set_defaults(run=_transcribe)
 
 
 def _transcribe(options: argparse.Namespace) -> int:
-    recognizer = _recognizer(options.model)
-    status = 0
-    for name in options.files:
-        try:
-            source = io.BytesIO(sys.stdin.buffer.read()) if name == "-" else name
-            transcript = recognizer.transcribe(source)
-        except (AudioError, OSError) as error:
-            _complain(_one_line(error) if name != "-" else f"standard input: {_one_line(error)}")
-            status = 1
-            continue
-        if options.json:
-            print(json.dumps({"file": name, **transcript.to_dict()}, ensure_ascii=False), flush=True)
-            continue
-        print(f"{name}: {transcript.text}" if len(options.files) > 1 else transcript.text, flush=True)
-        if transcript.note:
-            _complain(f"{name}: {transcript.note}")
-    return status
+    if options.srt and len(options.files) > 1:
+        raise ValueError("--srt writes the subtitles of one recording; name one at a time.")
+    recognizer = _transcriber(options)
+    with _output(options.out) as out:
+        if options.srt:
+            _write_subtitles(options.files[0], recognizer, options, out)
+            return 0
+        return max([_write_text(name, recognizer, options, out) for name in options.files])
 
 
-def _recognizer(path: Path | None) -> Recognizer:
+def _write_text(
+    name: str, recognizer: Recognizer | StringRecognizer, options: argparse.Namespace, out: TextIO
+) -> int:
+    """Write down one recording in one line; give the exit status."""
+    from asrlib.passages import LONG_SECONDS
+
+    try:
+        transcript = recognizer.transcribe(_source(name), **_search(recognizer, options))
+    except (AudioError, OSError) as error:
+        _complain(_one_line(error) if name != "-" else f"standard input: {_one_line(error)}")
+        return 1
+    if options.json:
+        print(json.dumps({"file": name, **transcript.to_dict()}, ensure_ascii=False), file=out, flush=True)
+        return 0
+    print(f"{name}: {transcript.text}" if len(options.files) > 1 else transcript.text, file=out, flush=True)
+    if transcript.note:
+        _complain(f"{name}: {transcript.note}")
+    if transcript.audio_seconds > LONG_SECONDS:
+        _complain(f"{name}: {_pace(transcript.audio_seconds, transcript.milliseconds / 1000)}")
+    return 0
+
+
+def _write_subtitles(
+    name: str, recognizer: Recognizer | StringRecognizer, options: argparse.Namespace, out: TextIO
+) -> None:
+    """Write subtitles, each as soon as it is certain."""
+    from asrlib import audio, subtitles
+
+    source = _source(name)
+    length = audio.info(source).seconds
+    began, n_lines = time.perf_counter(), 0
+    words = _timed_words(source, recognizer, options)
+    for n_lines, entry in enumerate(subtitles.to_srt(subtitles.lines(words)), start=1):  # noqa: B007
+        out.write(entry)
+        out.flush()
+    written = f"{n_lines} subtitles." if n_lines else "No words were heard."
+    _complain(f"{name}: {written} {_pace(length, time.perf_counter() - began)}")
+
+
+def _timed_words(
+    source: str | bytes, recognizer: Recognizer | StringRecognizer, options: argparse.Namespace
+) -> Iterator[TimedWord]:
+    search = _search(recognizer, options)
+    if _hears_strings(recognizer):
+        return (word for passage in recognizer.passages(source, **search) for word in passage.words)
+    return recognizer.words(source)
+
+
+def _source(name: str) -> str | bytes:
+    return sys.stdin.buffer.read() if name == "-" else name
+
+
+def _search(recognizer: Recognizer | StringRecognizer, options: argparse.Namespace) -> dict[str, int]:
+    if options.beam is None:
+        return {}
+    if not _hears_strings(recognizer):
+        raise ValueError("--beam searches for texts; a recogniser of single words has none. Leave it out.")
+    return {"beam_width": options.beam}
+
+
+def _hears_strings(recognizer: Recognizer | StringRecognizer) -> bool:
+    from asrlib.string_recognizer import StringRecognizer
+
+    return isinstance(recognizer, StringRecognizer)
+
+
+def _pace(audio_seconds: float, seconds: float) -> str:
+    if not audio_seconds > 0:  # a header that does not know
+        return f"It took {seconds:.1f} s."
+    return (
+        f"{audio_seconds:.1f} s of sound took {seconds:.1f} s: {audio_seconds / seconds:.0f} times as fast."
+    )
+
+
+def _transcriber(options: argparse.Namespace) -> Recognizer | StringRecognizer:
+    return _recognizer(options.model) if options.model is not None or options.words else _shipped_strings()
+
+
+def _shipped_strings() -> StringRecognizer:
+    from asrlib.string_recognizer import StringRecognizer
+
+    return StringRecognizer.default()
+
+
+@contextlib.contextmanager
+def _output(path: Path | None) -> Iterator[TextIO]:
+    """Open what is written to: standard output, or a file that appears once it is whole."""
+    if path is None:
+        yield sys.stdout
+        return
+    if not path.absolute().parent.is_dir():
+        raise FileNotFoundError(f"The folder {path.parent} does not exist; make it, or choose another.")
+    if path.is_dir():
+        raise IsADirectoryError(f"{path} is a folder; name a file in it.")
+    partial = path.with_name(f"{path.name}.partial-{os.getpid()}")
+    try:
+        with partial.open("w", encoding="utf-8", newline="\n") as out:
+            yield out
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _recognizer(path: Path | None) -> Recognizer | StringRecognizer:
     from asrlib.recognizer import Recognizer
 
     return Recognizer.default() if path is None else Recognizer.load(path)
@@ -318,7 +446,9 @@ def _add_evaluate(commands: Any) -> None:
     parser = commands.add_parser(
         "evaluate",
         help="measure a recogniser on recordings whose words are known",
-        description="Measure a recogniser: accuracy with intervals, by speaker, and what it mishears.",
+        description="Measure a recogniser of single words: accuracy with intervals, by speaker, and what it "
+        "mishears. Or one of strings (--data strings, or a --model of strings): word error rate, strings "
+        "without an error, and what was misheard.",
     )
     parser.add_argument(
         "--model", type=Path, metavar="FILE", help="a saved recogniser; default: the one shipped"
@@ -336,9 +466,35 @@ def _evaluate(options: argparse.Namespace) -> int:
     from asrlib import evaluation
 
     split = options.split or ("all" if options.data == "fsdd" else "test")
-    recognizer = _recognizer(options.model)
-    print(evaluation.evaluate(recognizer, _dataset(options.data, None if split == "all" else split)))
+    recognizer = (
+        _shipped_strings()
+        if options.model is None and options.data == "strings"
+        else _recognizer(options.model)
+    )
+    dataset = _dataset(options.data, None if split == "all" else split)
+    if _hears_strings(recognizer):
+        _evaluate_strings(recognizer, dataset)
+    else:
+        print(evaluation.evaluate(recognizer, dataset))
     return 0
+
+
+def _evaluate_strings(recognizer: StringRecognizer, dataset: SpeechDataset) -> None:
+    """Print how many words and how many whole strings are right, and those that are not."""
+    from asrlib import evaluation, texts
+
+    expected = [str(label) for label in dataset.labels]
+    heard = [recognizer.transcribe(dataset.audio(index)).text for index in range(len(dataset))]
+    right = sum(said == found for said, found in zip(expected, heard, strict=True))
+    low, high = evaluation.wilson_interval(right, len(heard))
+    print(f"word error rate {texts.word_errors(expected, heard)}")
+    print(
+        f"{100 * right / len(heard):.1f} % of {len(heard)} strings without an error "
+        f"(95 % interval {100 * low:.1f} to {100 * high:.1f} %)"
+    )
+    for index, (said, found) in enumerate(zip(expected, heard, strict=True)):
+        if said != found:
+            print(f"{dataset.files[index].name}: said {said}, heard {found or '(nothing)'}")
 
 
 # -- doctor ----------------------------------------------------------------------------------------------

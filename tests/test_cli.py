@@ -13,11 +13,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from asrlib import audio, recognizer, training
+from asrlib import audio, datasets, recognizer, string_recognizer, subtitles, training
 from asrlib.__main__ import main
 from asrlib.features import FeatureConfig
-from asrlib.models import FAMILIES, CrnnConfig, RnnConfig, weight_shapes
+from asrlib.models import FAMILIES, CrnnConfig, CtcConfig, RnnConfig, weight_shapes
 from asrlib.recognizer import Recognizer
+from asrlib.string_recognizer import StringRecognizer
 
 DIGITS = tuple("0123456789")
 
@@ -33,6 +34,29 @@ def machine(labels=DIGITS):
 @pytest.fixture
 def model(tmp_path):
     return str(machine().save(tmp_path / "small.asr"))
+
+
+def strings_machine(labels=DIGITS):
+    """Build an untrained recogniser of strings, which hears something in any sound."""
+    config, features = CtcConfig(conv_channels=(2,), pools=((4, 4),), gru_units=3), FeatureConfig()
+    rng = np.random.default_rng(3)
+    shapes = weight_shapes(config, input_shape=(None, features.n_mels), n_classes=len(labels) + 1)
+    weights = {name: np.abs(rng.normal(0, 1, shape)).astype(np.float32) for name, shape in shapes.items()}
+    return StringRecognizer(features=features, model=config, weights=weights, labels=labels)
+
+
+@pytest.fixture
+def strings_model(tmp_path):
+    return str(strings_machine().save(tmp_path / "strings.asr"))
+
+
+@pytest.fixture
+def talk(tmp_path):
+    """Half a minute with three sounds in it."""
+    samples = 0.0001 * np.random.default_rng(0).normal(size=480_000)
+    for second in (3, 4, 20):
+        samples[second * 16_000 : second * 16_000 + 8_000] += 0.1 * np.sin(np.arange(8_000) * 0.1)
+    return str(audio.write(tmp_path / "talk.wav", samples.astype(np.float32)))
 
 
 @pytest.fixture
@@ -76,6 +100,9 @@ def test_help(command, capsys):
         ["train"],
         ["train", "--out", "a", "--epochs", "0"],
         ["evaluate", "--split", "x"],
+        ["transcribe", "--words", "--strings", "a.wav"],
+        ["transcribe", "--srt", "--json", "a.wav"],
+        ["transcribe", "--beam", "0", "a.wav"],
     ],
 )
 def test_wrong_options_exit_with_2(words, capsys):
@@ -133,14 +160,127 @@ def test_a_long_recording_gives_the_word_and_a_note(model, tmp_path, capsys):
     assert "of the 2.50 s recording, where the sound is" in shown.err
 
 
+def test_strings_are_transcribed_as_their_recogniser_does(strings_model, clip, capsys):
+    expected = StringRecognizer.load(strings_model)
+    assert main(["transcribe", "--model", strings_model, clip]) == 0
+    assert capsys.readouterr().out.strip() == expected.transcribe(clip).text
+    assert main(["transcribe", "--model", strings_model, "--beam", "4", "--json", clip]) == 0
+    answer = json.loads(capsys.readouterr().out)
+    found = expected.transcribe(clip, beam_width=4)
+    assert answer["text"] == found.text
+    assert [word["text"] for word in answer["words"]] == found.text.split()
+
+
+def test_strings_are_the_default_and_words_are_chosen(tmp_path, model, clip, capsys, monkeypatch):
+    strings_model = strings_machine(tuple("abcdefghij")).save(tmp_path / "letters.asr")
+    monkeypatch.setattr(string_recognizer, "DEFAULT_MODEL", strings_model)
+    monkeypatch.setattr(recognizer, "DEFAULT_MODEL", Path(model))
+    texts = []
+    for option in ([], ["--strings"], ["--words"]):
+        assert main(["transcribe", *option, clip]) == 0
+        texts.append(capsys.readouterr().out.strip())
+    text, word = (Recognizer.load(path).transcribe(clip).text for path in (strings_model, model))
+    assert texts == [text, text, word]
+    assert text != word
+
+
+@pytest.mark.parametrize("kind", ["strings", "words"])
+def test_subtitles_of_a_long_recording(kind, model, strings_model, talk, tmp_path, capsys):
+    chosen = model if kind == "words" else strings_model
+    assert main(["transcribe", "--model", chosen, "--srt", talk]) == 0
+    shown = capsys.readouterr()
+    found = subtitles.from_srt(shown.out)
+    words = Recognizer.load(chosen).transcribe(talk).words
+    assert [word for line in found for word in line.text.split()] == [word.text for word in words]
+    assert len(found) >= 2
+    for line in found:
+        assert min(abs(line.start - second) for second in (3, 4, 20)) < 0.6
+    assert "30.0 s of sound took" in shown.err
+    assert len(shown.err.splitlines()) == 1
+    out = tmp_path / "talk.srt"
+    assert main(["transcribe", "--model", chosen, "--srt", "--out", str(out), talk]) == 0
+    assert out.read_text(encoding="utf-8") == shown.out
+    assert capsys.readouterr().out == ""
+
+
+def test_subtitles_come_from_standard_input_and_may_be_empty(
+    strings_model, talk, tmp_path, capsys, monkeypatch
+):
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(Path(talk).read_bytes())))
+    assert main(["transcribe", "--model", strings_model, "--srt", "-"]) == 0
+    assert "-->" in capsys.readouterr().out
+    quiet = audio.write(
+        tmp_path / "quiet.wav", (1e-4 * np.random.default_rng(0).random(400_000)).astype("f4")
+    )
+    assert main(["transcribe", "--model", strings_model, "--srt", str(quiet)]) == 0
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert "No words were heard" in shown.err
+
+
+def test_a_long_recording_tells_how_long_it_took(strings_model, talk, capsys):
+    assert main(["transcribe", "--model", strings_model, talk]) == 0
+    shown = capsys.readouterr()
+    assert len(shown.out.splitlines()) == 1
+    assert "passages" in shown.err
+    assert "30.0 s of sound took" in shown.err
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--srt", "a.wav", "b.wav"], "one at a time"),
+        (["--srt", "none.wav"], "does not exist"),
+        (["--srt", "--out", "none/a.srt"], "folder none does not exist"),
+        (["--beam", "4"], "--beam searches for texts"),
+    ],
+)
+def test_what_cannot_be_transcribed_is_one_line(words, message, model, clip, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    files = [] if any(word.endswith(".wav") for word in words) else [clip]
+    assert main(["transcribe", "--model", model, *words, *files]) == 1
+    complaint = capsys.readouterr().err
+    assert message in complaint
+    assert len(complaint.splitlines()) == 1
+
+
+def test_a_failed_run_leaves_no_file_behind(strings_model, tmp_path, capsys):
+    bad = tmp_path / "bad.wav"
+    bad.write_bytes(b"not audio at all")
+    out = tmp_path / "out.srt"
+    assert main(["transcribe", "--model", strings_model, "--srt", "--out", str(out), str(bad)]) == 1
+    assert not out.exists()
+    assert not list(tmp_path.glob("*partial*"))
+    assert "not audio" in capsys.readouterr().err
+
+
+def test_evaluate_strings(strings_model, capsys, monkeypatch):
+    full = datasets.strings("test")
+    monkeypatch.setattr(
+        StringRecognizer,
+        "transcribe",
+        lambda self, source, **_: string_recognizer.StringTranscript("5 0 3", (), 1.0, 1.0, 1.0),
+    )
+    assert main(["evaluate", "--model", strings_model, "--data", "strings"]) == 0
+    shown = capsys.readouterr().out
+    assert "word error rate" in shown
+    assert f"of {len(full)} strings without an error" in shown
+    assert shown.count("heard 5 0 3") == sum(label != "5 0 3" for label in full.labels)
+    monkeypatch.setattr(string_recognizer, "DEFAULT_MODEL", Path(strings_model))
+    assert main(["evaluate", "--data", "strings"]) == 0
+    assert capsys.readouterr().out == shown
+
+
 def test_a_foreign_and_a_missing_model_are_one_line(clip, tmp_path, capsys, monkeypatch):
     assert main(["transcribe", "--model", clip, clip]) == 1
     assert "not a recogniser" in capsys.readouterr().err
     monkeypatch.setattr(recognizer, "DEFAULT_MODEL", tmp_path / "none.asr")
-    assert main(["transcribe", clip]) == 1
-    complaint = capsys.readouterr().err
-    assert len(complaint.splitlines()) == 1
-    assert "python -m asrlib train" in complaint
+    monkeypatch.setattr(string_recognizer, "DEFAULT_MODEL", tmp_path / "none.asr")
+    for option in ("--words", "--strings"):
+        assert main(["transcribe", option, clip]) == 1
+        complaint = capsys.readouterr().err
+        assert len(complaint.splitlines()) == 1
+        assert "python -m asrlib train" in complaint
 
 
 def test_evaluate_a_folder(tmp_path, corpus, capsys):
