@@ -292,6 +292,7 @@ def _add_transcribe(commands: Any) -> None:
     )
     recogniser.add_argument(
         "--words",
+        dest="single",
         action="store_true",
         help="hear single digits: the one in a recording of up to 20 s, and in a longer one, or with --srt, "
         "each that stands between two pauses",
@@ -405,7 +406,7 @@ def _pace(audio_seconds: float, seconds: float) -> str:
 
 
 def _transcriber(options: argparse.Namespace) -> Recognizer | StringRecognizer:
-    return _recognizer(options.model) if options.model is not None or options.words else _shipped_strings()
+    return _recognizer(options.model) if options.model is not None or options.single else _shipped_strings()
 
 
 def _shipped_strings() -> StringRecognizer:
