@@ -6,6 +6,7 @@ certain so far, keeps a bounded amount of memory, and agrees with its offline fo
 - `RingBuffer` holds the newest seconds between the one who records and the one who listens;
 - `VoiceActivityDetector` says frame by frame whether somebody speaks, `EndPointer` where a stretch of speech
   begins and ends; `voice_activity` and `speech_segments` do the same to a whole recording;
+- `StreamingResampler` brings a microphone's rate to that of the recogniser;
 - `StreamingFeatures` makes the frames of `asrlib.features`, `RunningNormalizer` normalises them without
   knowing the future;
 - `StreamingRecognizer` puts them together for single words: chunks in, words out, each once it is over;
@@ -29,6 +30,7 @@ from asrlib.streaming.gate import SpeechGate, Turn
 from asrlib.streaming.listening import LISTENING, Heard, ScoreStream, StringListener
 from asrlib.streaming.load import Load
 from asrlib.streaming.look_ahead import LookAheadStream
+from asrlib.streaming.rate import StreamingResampler
 from asrlib.streaming.recognition import StreamingRecognizer, Word
 from asrlib.streaming.ring import RingBuffer
 
@@ -46,6 +48,7 @@ __all__ = [
     "SpeechGate",
     "StreamingFeatures",
     "StreamingRecognizer",
+    "StreamingResampler",
     "StringListener",
     "Turn",
     "VadConfig",
