@@ -39,6 +39,7 @@ ORDER = (
     "recognizer",
     "subtitles",
     "evaluation",
+    "strings",
     "training",
     "plots",
     "widgets",

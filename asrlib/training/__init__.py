@@ -16,18 +16,30 @@ from asrlib.training.problems import problems
 from asrlib.training.progress import Progress, TrainingResult
 from asrlib.training.runs import Run, Runs
 from asrlib.training.steps import learning_rates
+from asrlib.training.strings import (
+    STRING_RECIPES,
+    StringProgress,
+    StringTrainingConfig,
+    StringTrainingResult,
+    train_strings,
+)
 
 __all__ = [
     "OPTIMIZERS",
     "RECIPES",
     "SCHEDULES",
+    "STRING_RECIPES",
     "Progress",
     "Run",
     "Runs",
+    "StringProgress",
+    "StringTrainingConfig",
+    "StringTrainingResult",
     "TrainingConfig",
     "TrainingResult",
     "learning_rates",
     "pipeline",
     "problems",
     "train",
+    "train_strings",
 ]
