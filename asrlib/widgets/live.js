@@ -103,7 +103,11 @@ class Live {
   }
 
   send(message, buffers = []) {
-    this.model.send(message, undefined, buffers);
+    try {
+      this.model.send(message, undefined, buffers);
+    } catch (error) {
+      console.warn(`Python was not reached: ${error.message}`); // a kernel that is gone; missing answers show it
+    }
   }
 
   setting(name) {

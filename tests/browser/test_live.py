@@ -43,6 +43,7 @@ async ({script, settings}) => {
     const model = {
         get: name => stage.settings[name],
         send: (message, callbacks, buffers) => {
+            if (stage.gone) throw new Error('Cannot send');  // as JupyterLab does without a kernel
             if (message.kind !== 'chunk') stage.sent = [...stage.sent, message].slice(-20);
             if (stage.busy) { waiting.push([message, buffers]); stage.most = waiting.length }
             else answer[message.kind]?.(message, buffers);
@@ -264,7 +265,9 @@ def test_a_kernel_that_was_restarted_is_told_at_once(stage):
     live = stage(by_hand=True)
     live.start()
     live.wait_for("stage.sent.at(-1).kind === 'start'")
-    live.page.evaluate("() => { stage.news.comm_live = false; stage.news.handlers.comm_live_update() }")
+    live.page.evaluate(
+        "() => { stage.gone = true; stage.news.comm_live = false; stage.news.handlers.comm_live_update() }"
+    )
     live.says("Run this cell again")
     assert live.value("device.track.stopped")
 
