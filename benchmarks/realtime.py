@@ -272,15 +272,22 @@ class Result:
         }
 
 
-def listen(contender: Contender, string: Spoken, result: Result, *, chunk_seconds: float) -> None:
+def listen(
+    contender: Contender,
+    string: Spoken,
+    result: Result,
+    *,
+    chunk_seconds: float,
+    clock: Callable[[], float] = time.process_time,
+) -> None:
     """Let somebody hear a string, and book what it cost and when each word stood in the text for good."""
     contender.begin()
     shots: list[tuple[float, tuple[str, ...]]] = []
     heard = 0.0
     for chunk in cut(string.samples, chunk_seconds):
-        began = time.process_time()
+        began = clock()
         words = contender.hear(chunk)
-        taken = time.process_time() - began
+        taken = clock() - began
         heard += len(chunk) / RATE
         result.chunk_ms.append(1000 * taken)
         shots.append((heard + taken, words))
@@ -301,13 +308,13 @@ def settled(shots: list[tuple[float, tuple[str, ...]]]) -> list[float]:
     """Say since when each word of the last text has stood there, with all before it, for good."""
     final = shots[-1][1]
     times = [shots[-1][0]] * len(final)
+    standing = len(final)
     for moment, words in reversed(shots):
         same = 0
-        while same < min(len(words), len(final)) and words[same] == final[same]:
+        while same < min(len(words), standing) and words[same] == final[same]:
             same += 1
-        times[:same] = [moment] * same
-        if same == 0:
-            break
+        standing = same
+        times[:standing] = [moment] * standing
     return times
 
 

@@ -6,6 +6,7 @@ import bisect
 import collections
 import dataclasses
 import math
+from functools import cached_property
 
 import numpy as np
 
@@ -122,37 +123,37 @@ class VadConfig:
                 "hang-over and two margins; raise it."
             )
 
-    @property
+    @cached_property
     def frame_length(self) -> int:
         """Samples in one frame."""
         return round(self.frame_seconds * self.sample_rate)
 
-    @property
+    @cached_property
     def smoothing_frames(self) -> int:
         """Frames over which the level is measured."""
         return self._frames(self.smoothing_seconds)
 
-    @property
+    @cached_property
     def floor_frames(self) -> int:
         """Frames over which the noise floor is taken."""
         return self._frames(self.floor_seconds)
 
-    @property
+    @cached_property
     def hang_over_frames(self) -> int:
         """Quiet frames after which speech has ended."""
         return self._frames(self.hang_over_seconds)
 
-    @property
+    @cached_property
     def shortest_frames(self) -> int:
         """Loud frames that make speech."""
         return self._frames(self.shortest_seconds)
 
-    @property
+    @cached_property
     def longest_frames(self) -> int:
         """Frames after which speech is cut."""
         return self._frames(self.longest_seconds)
 
-    @property
+    @cached_property
     def margin_length(self) -> int:
         """Samples kept before and after the loud frames."""
         return round(self.margin_seconds * self.sample_rate)
