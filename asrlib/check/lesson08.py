@@ -193,14 +193,15 @@ def text_probability(answer: Callable[[np.ndarray, list[int]], float]) -> None:
     Examples
     --------
     >>> outcome = text_probability(lambda probabilities, text: 0.5)
-    not yet: what needs more steps than there are is impossible
-    hint: Two steps cannot write [1, 1]: between equal labels there must be a blank. It says 0.5, and the
-          probability is 0.
+    not yet: equal labels are kept apart by a blank
+    hint: In three steps only the path 1 0 1 writes [1, 1], with 0.1200. It says 0.5000. Look at the
+          jump: from which label to which may a way leave out the blank between them?
 
     Lesson: 08
     """
     rng = np.random.default_rng(3)
-    two, three = rng.dirichlet(np.ones(3), 2), rng.dirichlet(np.ones(3), 3)
+    three = np.array([[0.2, 0.5, 0.3], [0.4, 0.4, 0.2], [0.3, 0.6, 0.1]])
+    two = three[:2]
 
     def of(probabilities: np.ndarray, text: list[int]) -> float:
         return _number(call(answer, probabilities.copy(), list(text)), f"For the text {text}")
@@ -211,11 +212,12 @@ def text_probability(answer: Callable[[np.ndarray, list[int]], float]) -> None:
         "it is a probability, not its logarithm",
         hint=f"One step that says 1 with 0.8: it returns {single:.3f}, a logarithm. Return 0.8.",
     )
+    got, of_12 = of(three, [1, 2]), _probability(three, [1, 2])
     expect(
-        math.isclose(of(two, [1, 1]), 0, abs_tol=1e-12),
-        "what needs more steps than there are is impossible",
-        hint="Two steps cannot write [1, 1]: between equal labels there must be a blank. It says "
-        f"{of(two, [1, 1]):.3g}, and the probability is 0.",
+        got > 0.999 * of_12,
+        "every path of a text counts",
+        hint=f"The text [1, 2] in three steps has the paths 112, 122, 012, 102 and 120, together "
+        f"{of_12:.4f}. It says {got:.4f}. Which is missing? Two starts, two ends, three moves.",
     )
     got, wanted = of(three, [1, 1]), float(three[0, 1] * three[1, 0] * three[2, 1])
     expect(
@@ -224,17 +226,17 @@ def text_probability(answer: Callable[[np.ndarray, list[int]], float]) -> None:
         hint=f"In three steps only the path 1 0 1 writes [1, 1], with {wanted:.4f}. It says {got:.4f}. Look "
         "at the jump: from which label to which may a way leave out the blank between them?",
     )
-    got, wanted = of(three, [1, 2]), _probability(three, [1, 2])
     expect(
-        got > 0.999 * wanted,
-        "every path of a text counts",
-        hint=f"The text [1, 2] in three steps has the paths 112, 122, 012, 102 and 120, together "
-        f"{wanted:.4f}. It says {got:.4f}. Which is missing? Two starts, two ends, three moves.",
+        math.isclose(of(two, [1, 1]), 0, abs_tol=1e-12),
+        "what needs more steps than there are is impossible",
+        hint="Two steps cannot write [1, 1]: between equal labels there must be a blank. It says "
+        f"{of(two, [1, 1]):.3g}, and the probability is 0.",
     )
+    got = of(three, [1, 2])
     expect(
-        math.isclose(got, wanted, rel_tol=1e-9),
+        math.isclose(got, of_12, rel_tol=1e-9),
         "only paths of the text count, and each once",
-        hint=f"The text [1, 2] in three steps has the probability {wanted:.4f}; it says {got:.4f}.",
+        hint=f"The text [1, 2] in three steps has the probability {of_12:.4f}; it says {got:.4f}.",
     )
     everything = sum(of(three, list(text)) for n in range(4) for text in product((1, 2), repeat=n))
     expect(

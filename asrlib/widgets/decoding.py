@@ -296,6 +296,11 @@ class DecodingExplorer(Explorer):
         self._texts: dict[tuple[int, float, float, int, bool], tuple[str, ...]] = {}
         super().__init__()
 
+    @property
+    def clip_names(self) -> tuple[str, ...]:
+        """The names of the recordings, in their order."""
+        return tuple(self._number)
+
     def controls(self) -> dict[str, ipywidgets.Widget]:
         """Return the controls: recording, noise, the blank's bias, the search, and what it may know."""
         return {
