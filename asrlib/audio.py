@@ -877,6 +877,9 @@ def _opened(encoded: _Encoded) -> Iterator[soundfile.SoundFile]:
         sound = soundfile.SoundFile(place)
     except (soundfile.SoundFileError, TypeError) as error:  # TypeError: a name that ends in .raw
         raise AudioError(_not_audio(encoded)) from error
+    # After each read soundfile seeks to where it is, and after a seek an MP3 decoder has forgotten what the
+    # next frame builds on: blocks would begin with silence. All reading here goes straight on.
+    sound.seekable = lambda: False
     with sound:
         try:
             yield sound

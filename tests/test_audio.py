@@ -215,6 +215,8 @@ def test_bad_bytes_are_refused_with_help(data, message, tmp_path):
     with pytest.raises(AudioError) as caught:
         audio.load(path)
     assert "clip.wav" in str(caught.value)
+    with pytest.raises(AudioError, match=message):
+        list(audio.blocks(data, seconds=0.01))
 
 
 def test_random_damage_never_escapes_as_another_error():
@@ -529,6 +531,77 @@ def test_write_over_a_folder_is_refused(tmp_path):
     (tmp_path / "a.wav").mkdir()
     with pytest.raises(AudioError, match="cannot be written"):
         audio.write(tmp_path / "a.wav", tone())
+
+
+# ------------------------------------------------------------------------------------------ block by block
+
+
+@pytest.mark.parametrize("file_format", ["WAV", "FLAC", "OGG", "MP3"])
+@pytest.mark.parametrize("rate", [8_000, 16_000, 44_100])
+@pytest.mark.parametrize("seconds", [0.013, 0.4, 100])
+def test_blocks_together_are_what_load_gives(file_format, rate, seconds, tmp_path):
+    path = tmp_path / "tone.bin"
+    path.write_bytes(encoded(tone(1.3, rate=rate), rate=rate, file_format=file_format))
+    blocks = list(audio.blocks(path, seconds=seconds))
+    joined, whole = np.concatenate(blocks), audio.load(path)
+    assert abs(len(joined) - len(whole)) <= 1
+    n = min(len(joined), len(whole))
+    np.testing.assert_allclose(joined[:n], whole[:n], rtol=0, atol=1e-6 if rate == 16_000 else 1e-4)
+    assert all(block.dtype == np.float32 for block in blocks)
+    assert max(map(len, blocks)) <= max(seconds, 0.2) * 16_000 + 10_000
+
+
+@pytest.mark.parametrize("kind", ["int16", "uint8", "stereo", "float64"])
+def test_blocks_of_an_array_are_what_load_gives(kind):
+    samples = tone(0.5)
+    array = {
+        "int16": (samples * 32768).astype(np.int16),
+        "uint8": (samples * 127 + 128).astype(np.uint8),
+        "stereo": np.stack([samples, np.zeros_like(samples)], axis=1),
+        "float64": samples.astype(np.float64),
+    }[kind]
+    blocks = list(audio.blocks(array, seconds=0.0631, source_rate=16_000))
+    assert len(blocks) == 8
+    np.testing.assert_array_equal(np.concatenate(blocks), audio.load(array, source_rate=16_000))
+
+
+def test_a_header_is_read_before_the_first_block_and_the_rest_when_it_is_reached():
+    with pytest.raises(AudioError, match="does not exist"):
+        audio.blocks("none.wav")
+    with pytest.raises(AudioError, match="states 16000 Hz"):
+        audio.blocks(encoded(tone()), source_rate=8_000)
+    bad = encoded(np.concatenate([tone(1.0), [np.nan]]).astype(np.float32), subtype="FLOAT")
+    blocks = audio.blocks(bad, seconds=0.5)
+    assert len(next(blocks)) == len(next(blocks)) == 8_000
+    with pytest.raises(AudioError, match="NaN"):
+        next(blocks)
+
+
+def test_silence_between_sounds_is_no_silent_recording():
+    quiet = np.zeros(32_000, np.float32)
+    assert len(list(audio.blocks(np.concatenate([quiet, tone()]), seconds=1))) == 3
+    blocks = audio.blocks(quiet, seconds=1)
+    assert len(next(blocks)) == len(next(blocks)) == 16_000
+    with pytest.raises(AudioError, match="all 32000 samples are zero"):
+        next(blocks)
+    assert len(list(audio.blocks(quiet, seconds=1, allow_silence=True))) == 2
+
+
+def test_a_peak_above_one_scales_everything_from_its_block_on_and_says_so():
+    loud = np.concatenate([tone(1.0), 3 * tone(1.0), tone(1.0)])
+    with pytest.warns(audio.AudioWarning, match=r"reached 1\.500 after 1\.0 s") as warned:
+        blocks = list(audio.blocks(encoded(loud, subtype="FLOAT"), seconds=1))
+    assert len(warned) == 1
+    assert [round(float(np.abs(block).max()), 3) for block in blocks] == [0.5, 1.0, 0.333]
+
+
+@pytest.mark.parametrize("seconds", [0, -1, None, True])
+def test_blocks_have_a_length(seconds):
+    with pytest.raises(AudioError, match="seconds="):
+        audio.blocks(tone(), seconds=seconds)
+
+
+# ------------------------------------------------------------------------------------------- what is told
 
 
 def test_info_reads_the_header(tmp_path):
