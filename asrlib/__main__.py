@@ -35,6 +35,7 @@ __all__ = ["main"]
 _DATA_HELP = (
     "digits, words or strings (bundled), fsdd (real people, downloaded once), or a folder with a metadata.csv"
 )
+_STRING_RECIPES = ("lesson", "strings", "streaming")
 _FIXABLE = (AudioError, DatasetUnavailable, ModelFileError, ValueError, OSError)
 """What is the user's to mend: these are told in one line. Anything else is a bug, and a traceback helps."""
 
@@ -117,10 +118,11 @@ def _add_train(commands: Any) -> None:
     parser.add_argument(
         "--recipe",
         default="quick",
-        choices=("quick", "shipped", "article"),
-        help="quick: about two minutes; shipped: longer, as the recogniser that asrlib brings was trained; "
-        "article: a small convolutional network with textbook settings; the options below change single "
-        "settings of it; default: quick",
+        choices=("quick", "shipped", "article", *_STRING_RECIPES),
+        help="single words: quick: about two minutes; shipped: longer, as the recogniser that asrlib brings "
+        "was trained; article: a small convolutional network with textbook settings. Strings, composed from "
+        "the bundled digits: lesson: a minute; strings, streaming: longer, as the two recognisers that come "
+        "with asrlib were trained. The options below change single settings; default: quick",
     )
     parser.add_argument(
         "--family",
@@ -128,6 +130,9 @@ def _add_train(commands: Any) -> None:
         help="family of the network, in its usual sizes; default: that of the recipe",
     )
     parser.add_argument("--epochs", type=_count, metavar="N", help="how often each recording is seen")
+    parser.add_argument(
+        "--steps", type=_count, metavar="N", help="how often the weights change; recipes for strings only"
+    )
     parser.add_argument(
         "--seed", type=int, metavar="N", help="fixes all that is random; default: that of the recipe"
     )
@@ -164,6 +169,10 @@ def _train(options: argparse.Namespace) -> int:
         raise IsADirectoryError(
             f"{options.out} is a folder; name a file, such as {options.out / 'mine.asr'}."
         )
+    if options.recipe in _STRING_RECIPES:
+        return _train_strings(options)
+    if options.steps is not None:
+        raise ValueError("--steps is for strings; for single words say --epochs.")
     _check_checkpoint(options)
     config = _training_config(options)
     train_set, validation = _training_sets(options.data, seed=config.seed)
@@ -188,6 +197,45 @@ def _train(options: argparse.Namespace) -> int:
     print(f"steps waited for their batch {100 * result.waiting:.0f} % of the time")
     if result.run is not None:
         print(f"written down as {result.run}")
+    return 0
+
+
+def _train_strings(options: argparse.Namespace) -> int:
+    from asrlib import datasets, training
+
+    for name in ("family", "epochs", "optimizer", "checkpoint", "runs", "name"):
+        if getattr(options, name) is not None:
+            raise ValueError(f"--{name} is for single words; the recipe {options.recipe} is for strings.")
+    if options.resume or options.no_augmentation or options.data != "digits":
+        raise ValueError(
+            f"--resume, --no-augmentation and --data are for single words; the recipe {options.recipe} "
+            "composes its strings from the bundled digits."
+        )
+    config = training.STRING_RECIPES[options.recipe]
+    names = ("steps", "batch_size", "learning_rate", "seed")
+    chosen = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
+    config = replace(config, **chosen)
+    config = replace(config, epochs=min(config.epochs, config.steps))
+    digits, validation = datasets.digits("train"), datasets.strings("validation")
+    natural = datasets.strings("train") if config.natural_share else None
+    _complain(f"training on strings composed of {digits!r}")
+    if natural is not None:
+        _complain(f"and, {100 * config.natural_share:.0f} in 100, on {natural!r}")
+    _complain(f"validation on {validation!r}")
+    with _interrupt_sets_event() as stop:
+        result = training.train_strings(
+            digits,
+            validation=validation,
+            natural=natural,
+            config=config,
+            progress=not options.quiet,
+            stop=stop,
+        )
+    if result.stopped:
+        _complain("Stopped; nothing was saved.")
+        return 130
+    path = result.recognizer.save(options.out)
+    print(f"{result}\nsaved {path} ({path.stat().st_size / 1000:.0f} kB): {result.recognizer!r}")
     return 0
 
 
