@@ -390,8 +390,9 @@ class View {
   }
 
   showText({ lines, text, speaking }) {
+    this.now.classList.toggle("asr-speaking", speaking);
+    if (this.lines === lines && this.now.textContent === text) return;
     const atEnd = this.paper.scrollHeight - this.paper.scrollTop - this.paper.clientHeight < 30;
-    const changed = this.lines !== lines || this.now.textContent !== text;
     if (this.lines !== lines) {
       this.lines = lines;
       this.before.replaceChildren(
@@ -399,8 +400,7 @@ class View {
       );
     }
     put(this.now, text);
-    this.now.classList.toggle("asr-speaking", speaking);
-    if (changed && atEnd) this.paper.scrollTop = this.paper.scrollHeight; // unless the reader scrolled back
+    if (atEnd) this.paper.scrollTop = this.paper.scrollHeight; // unless the reader scrolled back
   }
 }
 

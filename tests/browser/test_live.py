@@ -374,7 +374,7 @@ def test_text_comes_while_one_speaks_and_survives_what_happens_to_notebooks(less
     view = speak(lesson, words=4)
     lesson.screenshot("live_light")
     assert share_right(said(view)) >= 0.5
-    assert re.search(r"last \d+ ms, median \d+ ms of \d words", view.inner_text())
+    assert re.search(r"last \d+ ms, median \d+ ms of \d+ words", view.inner_text())
     # A cell that runs for long: the sound waits and is heard later, to the last piece.
     page.evaluate(
         "code => void window.jupyterapp.shell.currentWidget.sessionContext.session.kernel"
