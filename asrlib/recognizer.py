@@ -31,8 +31,8 @@ from asrlib.models import (
     weight_shapes,
 )
 from asrlib.network import Network
-from asrlib.passages import Counted, TimedWord, frame_energy, open_recording
-from asrlib.streaming.recognition import StreamingRecognizer
+from asrlib.passages import Counted, TimedWord, cut, frame_energy, open_recording
+from asrlib.streaming.activity import VadConfig
 from asrlib.string_recognizer import StringRecognizer
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ __all__ = ["Prepared", "Recognizer", "TimedWord", "Transcript", "find_word", "fi
 DEFAULT_MODEL = Path(__file__).parent / "assets" / "digits.asr"
 
 _MOST_FRAMES = 10_000  # a window of 100 s, far more than a word needs and little enough to compute
-_ANY_TIME = 1e9  # a recording waits: no computing is too slow for it
+_SURE = 0.5  # of a stretch of sound that is less surely a word, another answer is the better one
 _CHUNK = 64  # clips that go through the network at once: enough to be fast, little enough to fit into memory
 
 
@@ -416,21 +416,27 @@ class Recognizer:
             words=(TimedWord(self.labels[best], *span, float(probabilities[best])),),
         )
 
-    def words(self, source: Any, *, sample_rate: int | None = None) -> Iterator[TimedWord]:
+    def words(
+        self, source: Any, *, sample_rate: int | None = None, least_probability: float = _SURE
+    ) -> Iterator[TimedWord]:
         """Hear a recording of any length as single words with pauses between them, in constant memory.
 
-        Each stretch of sound that :class:`asrlib.streaming.EndPointer` finds is taken for one word, so noises
-        become words too; their probability is often low.
+        Each stretch of sound between two pauses (:func:`asrlib.passages.cut`) is taken for one word. Noises
+        are such stretches too, and the network has no answer for "none of my words"; but it is seldom sure
+        of one.
 
         Parameters
         ----------
         source, sample_rate
             As in :meth:`transcribe`.
+        least_probability : float
+            A stretch whose word is less probable is left out. 0 gives all of them.
 
         Yields
         ------
         TimedWord
-            In the order of time, each as soon as its end is reached.
+            In the order of time, each as soon as its end is reached. It starts and stops where the sound
+            passes a threshold above the noise.
 
         Raises
         ------
@@ -447,15 +453,21 @@ class Recognizer:
         Lesson: 09
         """
         recording = open_recording(source, sample_rate=self.features.sample_rate, source_rate=sample_rate)
-        return self._words([recording] if isinstance(recording, np.ndarray) else recording)
+        found = self._words([recording] if isinstance(recording, np.ndarray) else recording)
+        return (word for word in found if word.probability >= least_probability)
 
     def _words(self, blocks: Iterable[np.ndarray]) -> Iterator[TimedWord]:
-        for word in StreamingRecognizer(self, patience_seconds=_ANY_TIME).listen(blocks):
-            yield TimedWord(word.text, word.start, word.stop, word.probability)
+        config = VadConfig(sample_rate=self.features.sample_rate)
+        for passage in cut(blocks, config):
+            heard = self.transcribe(passage.samples[round(passage.overlap * config.sample_rate) :])
+            start = passage.start + passage.overlap + config.margin_seconds
+            stop = max(start, passage.stop - config.margin_seconds)
+            yield TimedWord(heard.text, start, stop, heard.probability)
 
     def _transcribe_words(self, blocks: Iterable[np.ndarray], *, began: float) -> Transcript:
         counted = Counted(blocks)
-        words = tuple(self._words(counted))
+        found = tuple(self._words(counted))
+        words = tuple(word for word in found if word.probability >= _SURE)
         seconds = counted.n_samples / self.features.sample_rate
         logarithms = [math.log(word.probability) for word in words]
         return Transcript(
@@ -465,7 +477,7 @@ class Recognizer:
             audio_seconds=seconds,
             milliseconds=1000 * (time.perf_counter() - began),
             span=(0.0, seconds),
-            note=f"Heard as {len(words)} words with pauses between them in {seconds:.1f} s.",
+            note=_words_note(len(words), left_out=len(found) - len(words), seconds=seconds),
             words=words,
         )
 
@@ -674,6 +686,13 @@ class Recognizer:
             "model": self.model.to_dict(),
         }
         return model_files.pack(settings, self.weights)
+
+
+def _words_note(n_words: int, *, left_out: int, seconds: float) -> str:
+    note = f"Heard as single words with pauses between them: {n_words} in {seconds:.1f} s"
+    if not left_out:
+        return f"{note}."
+    return f"{note}; left out: {left_out} sounds of which no word is as probable as {100 * _SURE:.0f} %."
 
 
 def _note(prepared: Prepared, span: tuple[float, float]) -> str:

@@ -15,7 +15,7 @@ import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from asrlib import audio, decoding, model_files, string_recognizer
+from asrlib import audio, decoding, model_files, recognizer, string_recognizer
 from asrlib.errors import AudioError, ModelFileError
 from asrlib.features import FeatureConfig
 from asrlib.models import CrnnConfig, CtcConfig, weight_shapes
@@ -384,25 +384,48 @@ def words_machine():
     features = FeatureConfig(normalization="utterance")
     rng = np.random.default_rng(1)
     shapes = weight_shapes(config, input_shape=(100, features.n_mels), n_classes=10)
-    weights = {name: np.abs(rng.normal(0, 0.5, shape)).astype(np.float32) for name, shape in shapes.items()}
+    weights = {name: rng.normal(0, 0.5, shape).astype(np.float32) for name, shape in shapes.items()}
+    weights |= {name: np.abs(array) for name, array in weights.items() if "variance" in name}
     return Recognizer(features=features, model=config, weights=weights, labels=DIGITS)
 
 
-def test_the_recogniser_of_single_words_hears_all_of_a_long_recording(tmp_path):
+def test_the_recogniser_of_single_words_hears_all_of_a_long_recording(tmp_path, monkeypatch):
     samples, truth = beeps(2.0, "low", 1.0, "high", 15.0, "high", 12.0)
     machine = words_machine()
     path = audio.write(tmp_path / "long.wav", samples)
+    samples = audio.load(path)
+    monkeypatch.setattr(recognizer, "_SURE", 0.0)  # an untrained network is sure of nothing
     found = machine.transcribe(path)
-    assert found.words == tuple(machine.words(path))
+    assert found.words == tuple(machine.words(path, least_probability=0))
     assert found.text == " ".join(word.text for word in found.words)
     assert len(found.words) == 3
     for word, (_, start, stop) in zip(found.words, truth, strict=True):
-        assert (word.start, word.stop) == (pytest.approx(start, abs=0.09), pytest.approx(stop, abs=0.09))
-        part = samples[round(word.start * RATE) : round(word.stop * RATE)]
+        assert (word.start, word.stop) == (pytest.approx(start, abs=0.03), pytest.approx(stop, abs=0.03))
+        part = samples[round((word.start - 0.05) * RATE) : round((word.stop + 0.05) * RATE)]
         alone = machine.transcribe(part)
         assert (word.text, word.probability) == (alone.text, pytest.approx(alone.probability, abs=1e-3))
     assert found.probabilities == {}
     assert str(found).startswith(found.text)
+
+
+def test_stretches_that_are_surely_no_word_are_left_out(monkeypatch):
+    samples, _ = beeps(2.0, "low", 1.0, "high", 20.0)
+    machine = words_machine()
+    low, high = machine.words(samples, least_probability=0)
+    assert low.probability != high.probability
+    limit = (low.probability + high.probability) / 2
+    surer = max(low, high, key=lambda word: word.probability)
+    assert list(machine.words(samples, least_probability=limit)) == [surer]
+    monkeypatch.setattr(recognizer, "_SURE", limit)
+    found = machine.transcribe(samples)
+    assert found.words == (surer,)
+    assert "left out: 1 sounds" in found.note
+
+
+def test_a_single_word_at_once_is_heard():
+    samples, _ = beeps(0.02, "low", 25.0)
+    (word,) = words_machine().words(samples, least_probability=0)
+    assert word.start == pytest.approx(0.05, abs=0.05)
 
 
 def test_the_word_of_a_short_recording_has_its_time_too():
