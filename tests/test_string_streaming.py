@@ -319,7 +319,7 @@ def test_a_listener_takes_a_network_that_reads_both_ways():
     words = [one for one in told if one.kind == "word"]
     assert words and told[-1].kind == "end" and told[-1].text.endswith(words[-1].text)
     assert min(word.waiting_ms for word in words if word.heard < live.seconds) > 200
-    assert StringListener(recognizer)._stream.look_ahead_steps == 8
+    assert StringListener(recognizer)._stream.look_ahead_steps == 4
     recognizer.network = random_network(causal=True, bidirectional=False)
     assert StringListener(recognizer)._stream.network is recognizer.network
     with pytest.raises(ValueError, match="causal and needs no look-ahead"):

@@ -74,7 +74,7 @@ class LookAheadStream:
         self,
         network: CtcNetwork,
         *,
-        look_ahead_seconds: float = 0.32,
+        look_ahead_seconds: float = 0.16,
         block_seconds: float = 0.08,
         step_seconds: float = 0.04,
     ) -> None:
