@@ -1,6 +1,6 @@
 """Measure how long a spoken word takes to the screen: the live microphone in a real JupyterLab, in Chromium.
 
-    .venv/bin/python benchmarks/live.py                     # about two minutes on two cores; needs Chromium
+    .venv/bin/python benchmarks/live.py                     # about four minutes on two cores; needs Chromium
     .venv/bin/python benchmarks/live.py --listeners strings --chunks 0.1 0.04
 
 What is measured: the milliseconds from the end of a word in the sound to the moment when its letters have
@@ -54,7 +54,8 @@ LEAD, TAIL = 3.0, 2.5  # seconds of quiet around the words
 NEAR = 0.5  # seconds around where a word should be that are searched for it
 
 LISTENERS = {
-    "strings": "StringListener(StringRecognizer.streaming())",
+    "strings": "StringListener(StringRecognizer.default())",
+    "causal": "StringListener(StringRecognizer.streaming())",
     "words": "StreamingRecognizer(Recognizer.default())",
 }
 CELL = """

@@ -96,7 +96,7 @@ class Live {
       return this.listenToPython(attempts - 1);
     }
     this.hear = (message) => this.answered(message);
-    this.linked = () => this.news.comm_live || this.linkLost();
+    this.linked = () => this.news.comm_live === false && this.linkLost();
     this.news.on("msg:custom", this.hear);
     this.news.on("comm_live_update", this.linked);
     this.send({ kind: "hello" });
@@ -118,6 +118,7 @@ class Live {
 
   async start() {
     if (this.phase !== "idle") return; // pressed twice
+    if (!this.news || this.news.comm_live === false) return this.fail(GONE);
     if (micIsForbidden()) return this.trouble({ name: "InsecureContext" });
     this.session = `${this.page}/${++this.starts}`;
     this.phase = "starting";

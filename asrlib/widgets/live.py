@@ -162,7 +162,7 @@ class LiveMicrophone(ipywidgets.VBox):
     ----------
     listener : Listener or recogniser, optional
         Gets the sound. A `StringRecognizer` or a `Recognizer` gets a listener of its own; left out, the
-        shipped recogniser for streams is taken.
+        shipped recogniser of strings is taken.
     chunk_seconds : float
         Length of the pieces in which the sound travels, from 0.02 to 1 s. Shorter ones come sooner and cost
         more messages.
@@ -493,7 +493,7 @@ def _listener_for(wanted: Any) -> Listener:
     from asrlib.string_recognizer import StringRecognizer
 
     if wanted is None or isinstance(wanted, StringRecognizer):
-        return StringListener(wanted or StringRecognizer.streaming())
+        return StringListener(wanted or StringRecognizer.default())
     raise TypeError(
         f"{type(wanted).__name__} came. Expected a listener with push(chunk, sample_rate=), a Recognizer "
         "or a StringRecognizer."

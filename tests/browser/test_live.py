@@ -242,6 +242,20 @@ def test_the_microphone_goes_off_when_nothing_shows_it_any_more(stage):
     assert live.value("device.track.stopped && stage.sent.at(-1).kind === 'stop'")
 
 
+def test_a_hidden_tab_is_listened_to_and_not_timed(stage):
+    live = stage(by_hand=True)
+    live.start()
+    live.wait_for("stage.sent.at(-1).kind === 'start'")
+    live.page.evaluate(
+        "() => { Object.defineProperty(document, 'hidden', {configurable: true, get: () => true});"
+        " device.sound(50); delete document.hidden }"
+    )
+    assert live.value("stage.words") == 4
+    assert "no word yet" in live.page.locator(".asr-latency").inner_text()  # it was not painted
+    live.page.evaluate("() => device.sound(10)")
+    live.page.get_by_text("of 1 word.").wait_for()
+
+
 # --- the kernel
 
 
@@ -270,6 +284,9 @@ def test_a_kernel_that_was_restarted_is_told_at_once(stage):
     )
     live.says("Run this cell again")
     assert live.value("device.track.stopped")
+    live.page.wait_for_timeout(450)
+    live.start()  # it would be spoken to nobody
+    assert not live.is_on
 
 
 def test_what_python_gives_up_on_is_told(stage):
