@@ -16,7 +16,7 @@ import numpy as np
 from asrlib.models import CtcConfig, check_weights, config_from_dict, n_steps, weight_shapes
 from asrlib.network import batch_norm, conv2d, dense, gru, max_pool, relu
 
-__all__ = ["CtcNetwork", "CtcStream", "StreamState"]
+__all__ = ["CtcNetwork", "CtcStream", "StepNetwork", "StreamState"]
 
 Array = np.ndarray
 
@@ -39,7 +39,74 @@ class StreamState:
     recurrent: tuple[Array, ...]
 
 
-class CtcNetwork:
+class StepNetwork:
+    """What every network that answers at every step can do, however it computes.
+
+    A class made from it has ``config``, ``n_features`` and ``n_classes``, computes a whole utterance when
+    called, and the next steps of a stream with ``advance``.
+
+    Lesson: 09
+    """
+
+    config: CtcConfig
+    n_features: int
+    n_classes: int
+
+    def advance(self, features: Array, state: StreamState) -> tuple[Array, StreamState]:
+        """Compute some more steps, and what the next ones will need."""
+        raise NotImplementedError
+
+    def start(self) -> StreamState:
+        """Give the state before the first frame: zeros, where an utterance on its own finds zeros too.
+
+        Lesson: 09
+        """
+        self._refuse_unless_causal()
+        rows, width, channels = self.config.kernel_size[0] - 1, self.n_features, 1
+        pictures = []
+        for outputs, (_, pool) in zip(self.config.conv_channels, self.config.pools, strict=True):
+            pictures.append(np.zeros((rows, width, channels), np.float32))
+            width, channels = width // pool, outputs
+        units = np.zeros(self.config.gru_units, np.float32)
+        return StreamState(tuple(pictures), (units,) * self.config.layers)
+
+    def stream(self) -> CtcStream:
+        """Begin a stream: the same network on frames that are still coming.
+
+        Returns
+        -------
+        CtcStream
+
+        Raises
+        ------
+        ValueError
+            If the network is not causal.
+
+        Lesson: 09
+        """
+        return CtcStream(self)
+
+    def checked(self, features: Array) -> Array:
+        """Return features as float32, or say what is wrong with them."""
+        features = np.asarray(features, dtype=np.float32)
+        if features.ndim != 2 or features.shape[1] != self.n_features:
+            raise ValueError(
+                f"Features of shape {features.shape} came. Expected (time, {self.n_features}), of one "
+                "utterance."
+            )
+        if not np.isfinite(features).all():
+            raise ValueError("The features hold NaN or infinity; check the samples that they were made from.")
+        return features
+
+    def _refuse_unless_causal(self) -> None:
+        if not self.config.causal:
+            raise ValueError(
+                "This network looks ahead (causal=False), so that it must wait for the end of the utterance. "
+                "Use one with CtcConfig(causal=True, bidirectional=False)."
+            )
+
+
+class CtcNetwork(StepNetwork):
     """A trained network that gives log-probabilities at every step.
 
     Parameters
@@ -55,6 +122,8 @@ class CtcNetwork:
     ----------
     n_classes : int
         The blank, which is class 0, and the labels.
+    input_norm, norms : (array, array), list of (array, array)
+        Factor and offset of the normalisation before everything, and of the one in each block.
 
     Raises
     ------
@@ -92,8 +161,8 @@ class CtcNetwork:
         check_weights(weights, shapes)
         self.weights = {name: np.asarray(weights[name], dtype=np.float32) for name in shapes}
         still = np.ones(self.n_features, np.float32), np.zeros(self.n_features, np.float32)
-        self._input_norm = batch_norm(*still, *self._layer("input_norm", "moving_mean", "moving_variance"))
-        self._norms = [
+        self.input_norm = batch_norm(*still, *self._layer("input_norm", "moving_mean", "moving_variance"))
+        self.norms = [
             batch_norm(*self._layer(f"norm{number}", "gamma", "beta", "moving_mean", "moving_variance"))
             for number in range(1, len(self.config.pools) + 1)
         ]
@@ -192,52 +261,10 @@ class CtcNetwork:
         layers, state = self._run(features, state)
         return layers["log_probabilities"], state
 
-    def start(self) -> StreamState:
-        """Give the state before the first frame: zeros, where an utterance on its own finds zeros too.
-
-        Lesson: 09
-        """
-        self._refuse_unless_causal()
-        rows, width, channels = self.config.kernel_size[0] - 1, self.n_features, 1
-        pictures = []
-        for outputs, (_, pool) in zip(self.config.conv_channels, self.config.pools, strict=True):
-            pictures.append(np.zeros((rows, width, channels), np.float32))
-            width, channels = width // pool, outputs
-        units = np.zeros(self.config.gru_units, np.float32)
-        return StreamState(tuple(pictures), (units,) * self.config.layers)
-
-    def stream(self) -> CtcStream:
-        """Begin a stream: the same network on frames that are still coming.
-
-        Returns
-        -------
-        CtcStream
-
-        Raises
-        ------
-        ValueError
-            If the network is not causal.
-
-        Lesson: 09
-        """
-        return CtcStream(self)
-
-    def checked(self, features: Array) -> Array:
-        """Return features as float32, or say what is wrong with them."""
-        features = np.asarray(features, dtype=np.float32)
-        if features.ndim != 2 or features.shape[1] != self.n_features:
-            raise ValueError(
-                f"Features of shape {features.shape} came. Expected (time, {self.n_features}), of one "
-                "utterance."
-            )
-        if not np.isfinite(features).all():
-            raise ValueError("The features hold NaN or infinity; check the samples that they were made from.")
-        return features
-
     def _run(self, features: Array, state: StreamState | None) -> tuple[dict[str, Array], StreamState | None]:
         """Go through all layers. With a state, read on where it ends, and give the one for the next call."""
         layers: dict[str, Array] = {}
-        scale, offset = self._input_norm
+        scale, offset = self.input_norm
         x = layers["input_norm"] = features * scale + offset
         x, pictures = self._convolutions(x[..., None], None if state is None else state.pictures, layers)
         if self.config.projection:
@@ -258,7 +285,7 @@ class CtcNetwork:
         reach = self.config.kernel_size[0] - 1  # rows that a kernel of a causal network looks back
         kept = []
         for number, (pool, (scale, offset)) in enumerate(
-            zip(self.config.pools, self._norms, strict=True), start=1
+            zip(self.config.pools, self.norms, strict=True), start=1
         ):
             rows = (reach, 0) if self.config.causal else None
             if before is not None:
@@ -279,13 +306,6 @@ class CtcNetwork:
     def _layer(self, layer: str, *names: str) -> list[Array]:
         return [self.weights[f"{layer}/{name}"] for name in names]
 
-    def _refuse_unless_causal(self) -> None:
-        if not self.config.causal:
-            raise ValueError(
-                "This network looks ahead (causal=False), so that it must wait for the end of the utterance. "
-                "Use one with CtcConfig(causal=True, bidirectional=False)."
-            )
-
 
 class CtcStream:
     """A causal network on frames that are still coming: each step as soon as its frames are there.
@@ -295,8 +315,8 @@ class CtcStream:
 
     Parameters
     ----------
-    network : CtcNetwork
-        With ``causal=True``.
+    network : StepNetwork
+        With ``causal=True``; a `CtcNetwork`, or one that was exported.
 
     Attributes
     ----------
@@ -319,7 +339,7 @@ class CtcStream:
     Lesson: 09
     """
 
-    def __init__(self, network: CtcNetwork) -> None:
+    def __init__(self, network: StepNetwork) -> None:
         self.network = network
         self.reset()
 

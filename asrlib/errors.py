@@ -1,6 +1,6 @@
 """The errors that asrlib raises on purpose: each says what came, what was expected and what to do."""
 
-__all__ = ["AudioError", "DatasetUnavailable", "ModelFileError"]
+__all__ = ["AudioError", "ConversionError", "DatasetUnavailable", "ModelFileError"]
 
 
 class AudioError(ValueError):
@@ -12,6 +12,18 @@ class AudioError(ValueError):
     Traceback (most recent call last):
     ...
     asrlib.errors.AudioError: the clip is empty; record again
+    """
+
+
+class ConversionError(RuntimeError):
+    """A network could not be brought into another format, or gives other answers there.
+
+    Examples
+    --------
+    >>> raise ConversionError("the converter crashed; pass unroll=True")
+    Traceback (most recent call last):
+    ...
+    asrlib.errors.ConversionError: the converter crashed; pass unroll=True
     """
 
 

@@ -38,6 +38,7 @@ ORDER = (
     "string_recognizer",
     "recognizer",
     "subtitles",
+    "export",
     "evaluation",
     "strings",
     "training",

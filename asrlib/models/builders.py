@@ -7,11 +7,12 @@ for it. All networks have the same two ends: the input "features" (batch, n_fram
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import os
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -381,21 +382,29 @@ def import_keras() -> ModuleType:
     """
     if "keras" in sys.modules:
         return importlib.import_module("keras")
+    with without_lines(*_STARTUP_LINES):
+        return importlib.import_module("keras")
+
+
+@contextlib.contextmanager
+def without_lines(*known: str) -> Iterator[None]:
+    """Keep lines with one of these texts from standard error, whoever writes them; pass on all others."""
     try:
         sys.stderr.flush()
         stderr = os.dup(2)
     except (AttributeError, OSError, ValueError):  # a program without a standard error
-        return importlib.import_module("keras")
+        yield
+        return
     with tempfile.TemporaryFile() as written:
         os.dup2(written.fileno(), 2)
         try:
-            return importlib.import_module("keras")
+            yield
         finally:
             os.dup2(stderr, 2)
             os.close(stderr)
             written.seek(0)
             for line in written.read().decode(errors="replace").splitlines():
-                if not any(known in line for known in _STARTUP_LINES):
+                if not any(text in line for text in known):
                     print(line, file=sys.stderr)
 
 
