@@ -604,7 +604,7 @@ def test_the_lattice_tells_paths_and_probabilities(target, n_paths):
     ax = plots.lattice(np.log(y), target, ["7", "9"])
     total = math.exp(-decoding.ctc_loss(np.log(y), target))
     said = plots.alt_text(ax)
-    assert f" {n_paths} paths" in said and f"{total:.3g}" in said
+    assert f" {n_paths} path" in said and f"{total:.3g}" in said
     assert len(ax.get_yticks()) == 2 * len(target) + 1
     best = decoding.forced_alignment(np.log(y), target).path
     (way,) = ax.lines
@@ -673,9 +673,10 @@ def test_error_rates_want_one_for_each_condition():
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_letters_on_tiles_can_be_read(theme):
     plots.style(theme)
-    for label in range(5):
+    for label in range(11):
         tile, ink = (
-            np.array(mpl.colors.to_rgb(color)) for color in (label_color(label, 0), ink_on(label, 0))
+            np.array(mpl.colors.to_rgb(color))
+            for color in (label_color(label, DIGITS, 0), ink_on(label, DIGITS, 0))
         )
         light, dark = sorted((_luminance(tile), _luminance(ink)), reverse=True)
         assert (light + 0.05) / (dark + 0.05) >= 4.5

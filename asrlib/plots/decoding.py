@@ -34,6 +34,8 @@ _MOST_PATHS = 4096
 _FAINT = 0.002  # shares of the probability below this are not drawn
 _MARKERS = "osD^v"
 _LINES = ("-", "--", "-.", ":")
+_DIGITS = tuple("0123456789")
+_PLACES = (2, 3, 0, 1, 2, 3, 1, 0, 0, 1)  # digits that are often neighbours here differ
 _SHOWN = 0.5  # the peak that a label must reach to be named
 
 
@@ -151,7 +153,7 @@ def paths_by_text(
     --------
     >>> from asrlib.plots import alt_text
     >>> alt_text(paths_by_text(np.array([[0.6, 0.4], [0.6, 0.4]]), ["3"]))
-    'All 4 paths of 2 steps, sorted by their text: 3 from 3 paths with 0.640 together, no text from 1 paths
+    'All 4 paths of 2 steps, sorted by their text: 3 from 3 paths with 0.640 together, no text from 1 path
     with 0.360 together. The most probable path, – –, has 0.360 and writes nothing.'
 
     Lesson: 08
@@ -201,8 +203,8 @@ def paths_by_text(
     ax.set_ylabel("text")
     ax.set_title("every path, under the text that it collapses to; bars: their probabilities together")
     rows = [
-        f"{_text_of(text, names, blank) or 'no text'} from {len(groups[text])} paths with {sums[text]:.3f} "
-        "together"
+        f"{_text_of(text, names, blank) or 'no text'} from {_paths(len(groups[text]))} with "
+        f"{sums[text]:.3f} together"
         for text in ranked
     ]
     writes = _text_of(decoding.collapse(best, blank=blank), names, blank) or "nothing"
@@ -279,7 +281,9 @@ def lattice(
     ax = prepared(ax, size=size)
     for node in range(n_nodes):
         if nodes[node] != blank:
-            ax.axhspan(node - 0.5, node + 0.5, color=label_color(nodes[node], blank), alpha=0.08, linewidth=0)
+            ax.axhspan(
+                node - 0.5, node + 0.5, color=label_color(nodes[node], names, blank), alpha=0.08, linewidth=0
+            )
     _ways(alphas, betas, logs[:, nodes], nodes, total, blank, ax, wide=7 if numbers else 4)
     visited = _nodes_of(best.path, nodes, blank)
     ax.plot(range(n_steps), visited, color=look().strong, linewidth=1.6, linestyle=(0, (3, 1.5)), zorder=3)
@@ -295,14 +299,14 @@ def lattice(
         frames[kept],
         rows[kept],
         s=base if numbers else np.maximum(area[kept], base),
-        color=[label_color(nodes[row], blank) for row in rows[kept]],
+        color=[label_color(nodes[row], names, blank) for row in rows[kept]],
         edgecolor=look().ink if numbers else "none",
         linewidth=0.8,
         zorder=4,
     )
     if numbers:
         for frame, row in zip(frames[kept], rows[kept], strict=True):
-            ink = ink_on(nodes[row], blank)
+            ink = ink_on(nodes[row], names, blank)
             text = _short(math.exp(alphas[frame, row]))
             ax.text(frame, row, text, ha="center", va="center", fontsize=7, color=ink, zorder=5)
     ax.set_yticks(range(n_nodes), [_sign(node, names, blank) for node in nodes])
@@ -319,7 +323,7 @@ def lattice(
     describe(
         ax,
         f"Lattice of the text {_text_of(target, names, blank) or '(nothing)'}: {n_nodes} nodes over "
-        f"{n_steps} steps, {_counted(_count(nodes, n_steps, blank))} paths. Together they have a probability "
+        f"{n_steps} steps, {_paths(_count(nodes, n_steps, blank))}. Together they have a probability "
         f"of {math.exp(total):.3g}; the most probable of them has {math.exp(best.log_probability):.3g}"
         + (f": {found}." if numbers else "."),
     )
@@ -374,7 +378,7 @@ def spikes(
     ax.plot(middles, percent[:, blank], color=look().quiet, linewidth=1)
     for label in range(chances.shape[1]):
         if label != blank:
-            color = label_color(label, blank)
+            color = label_color(label, names, blank)
             ax.fill_between(middles, percent[:, label], color=color, alpha=0.5, linewidth=0)
             ax.plot(middles, percent[:, label], color=color, linewidth=1.2)
     for step, label in peaks(chances, blank):
@@ -633,16 +637,18 @@ def error_rates(
     return ax
 
 
-def label_color(label: int, blank: int) -> str:
-    """Give each label one of four colours, and the blank grey."""
+def label_color(label: int, names: Sequence[str], blank: int) -> str:
+    """Give each label one of four colours, the same wherever its name is drawn, and the blank grey."""
     if label == blank:
         return look().quiet
-    return look().colors[(int(label) - 1) % len(look().colors)]
+    name = _sign(label, names, blank)
+    place = _PLACES[int(name)] if name in _DIGITS else int(label) - 1
+    return look().colors[place % len(look().colors)]
 
 
-def ink_on(label: int, blank: int) -> str:
+def ink_on(label: int, names: Sequence[str], blank: int) -> str:
     """Return what is readable on a label's colour: white on dark ones, black on others."""
-    color = label_color(label, blank)
+    color = label_color(label, names, blank)
     parts = [int(color[at : at + 2], 16) / 255 for at in (1, 3, 5)]
     linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
     luminance = 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
@@ -660,12 +666,12 @@ def _tiles(
                 (left, at[1] - 0.34),
                 0.94,
                 0.68,
-                facecolor=label_color(label, blank),
+                facecolor=label_color(label, names, blank),
                 alpha=0.35 if label == blank else 1,
                 linewidth=0,
             )
         )
-        ink = look().ink if label == blank else ink_on(label, blank)
+        ink = look().ink if label == blank else ink_on(label, names, blank)
         ax.text(
             left + 0.47,
             at[1],
@@ -737,8 +743,9 @@ def _count(nodes: np.ndarray, n_steps: int, blank: int) -> int:
     return sum(ways[-2:])
 
 
-def _counted(number: int) -> str:
-    return f"{number:,}".replace(",", " ") if number < 10**7 else f"{float(number):.1e}"
+def _paths(number: int) -> str:
+    many = f"{number:,}".replace(",", " ") if number < 10**7 else f"{float(number):.1e}"
+    return f"{many} path{'s' * (number != 1)}"
 
 
 def peaks(chances: np.ndarray, blank: int) -> list[tuple[int, int]]:

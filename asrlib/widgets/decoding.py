@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -160,11 +161,11 @@ class CollapseGame(Explorer):
 def _place(tile: Rectangle, text: Text, label: int, step: int, n_steps: int) -> None:
     tile.set_x(step + 0.03)
     tile.set_width(n_steps - 0.06)
-    tile.set_facecolor(label_color(label, BLANK))
+    tile.set_facecolor(label_color(label, _NAMES, BLANK))
     tile.set_alpha(0.3 if label == BLANK else 1.0)
     text.set_x(step + n_steps / 2)
     text.set_text(_SIGNS[label])
-    text.set_color(look().ink if label == BLANK else ink_on(label, BLANK))
+    text.set_color(look().ink if label == BLANK else ink_on(label, _NAMES, BLANK))
 
 
 def _written(labels: Sequence[int]) -> str:
@@ -183,6 +184,8 @@ _PICTURE = FeatureConfig()
 _SHOWN_DB = 60.0
 _CUTOFF = 1e-3  # labels less probable than this are not begun: the search of all clips stays quick
 _MOST_SPIKES = 24
+# All texts of a known length get the same bonus; it only keeps long beginnings in the beam.
+_BONUSES = (0.0, 3.0, 15.0)
 
 
 class Scorer(Protocol):
@@ -357,7 +360,10 @@ class DecodingExplorer(Explorer):
         self._lines = []
         for label in range(len(result.labels) + 1):
             (line,) = chances.plot(
-                [], [], color=label_color(label, BLANK), linewidth=1.0 if label == BLANK else 1.6
+                [],
+                [],
+                color=label_color(label, result.labels, BLANK),
+                linewidth=1.0 if label == BLANK else 1.6,
             )
             self._lines.append(line)
         self._names = [
@@ -486,11 +492,14 @@ class DecodingExplorer(Explorer):
 
 
 def _searched(scores: np.ndarray, beam_width: int, length: int | None) -> tuple[int, ...]:
-    grammar = None if length is None else LengthGrammar(shortest=length, longest=length)
-    try:
-        return decoding.beam_search(scores, beam_width=beam_width, text=grammar, cutoff=_CUTOFF)[0].labels
-    except ValueError:  # nothing of that length was left in a beam so narrow
-        return decoding.beam_search(scores, beam_width=beam_width, cutoff=_CUTOFF)[0].labels
+    if length is not None:
+        grammar = LengthGrammar(shortest=length, longest=length)
+        for bonus in _BONUSES:
+            with contextlib.suppress(ValueError):  # none of that length was left in the beam
+                return decoding.beam_search(
+                    scores, beam_width=beam_width, text=grammar, label_bonus=bonus, cutoff=_CUTOFF
+                )[0].labels
+    return decoding.beam_search(scores, beam_width=beam_width, cutoff=_CUTOFF)[0].labels
 
 
 def _nodes_on(path: Sequence[int]) -> tuple[int, ...]:
