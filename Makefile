@@ -34,14 +34,15 @@ CHROMIUM = $(shell for each in $(BROWSERS); do command -v $$each && break; done)
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help environment lab test test-unit test-notebooks test-browser bench train doctor lint lock data clean
+.PHONY: help environment lab test test-unit test-notebooks test-browser bench train train-strings doctor lint lock data clean
 
 help:
 	@echo 'make lab           open lesson 0 in JupyterLab   (make lab ARGS=--no-browser prints the address)'
 	@echo 'make test          unit tests, the examples in the documentation, every lesson from top to bottom'
 	@echo 'make test-browser  the lessons in a real JupyterLab, in Chromium'
 	@echo 'make bench         measure speed: features against other libraries, sliders in Chromium, the recogniser'
-	@echo 'make train         train the shipped recogniser again, from the bundled recordings'
+	@echo 'make train         train the shipped recogniser of words again, from the bundled recordings'
+	@echo 'make train-strings  train the two shipped recognisers of strings of digits again'
 	@echo 'make doctor        check this machine and say what to do about each trouble'
 	@echo 'make lint          check the style of the code'
 	@echo 'make lock          make requirements.lock and environment.yml from pyproject.toml'
@@ -90,6 +91,11 @@ bench: environment
 ONE_THREAD := TF_NUM_INTRAOP_THREADS=1 TF_NUM_INTEROP_THREADS=1 OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
 train: environment
 	@$(QUIET) $(ONE_THREAD) $(RUN) -m asrlib train --recipe shipped --out asrlib/assets/digits.asr $(ARGS)
+
+# The commands that made asrlib/assets/strings.asr (hears the whole string first) and streaming.asr (never waits).
+train-strings: environment
+	@$(QUIET) $(ONE_THREAD) $(RUN) -m asrlib train --recipe strings --out asrlib/assets/strings.asr $(ARGS)
+	@$(QUIET) $(ONE_THREAD) $(RUN) -m asrlib train --recipe streaming --out asrlib/assets/streaming.asr $(ARGS)
 
 doctor: environment
 	@$(QUIET) $(RUN) -m asrlib doctor
