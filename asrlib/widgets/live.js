@@ -231,7 +231,8 @@ class Live {
         `The kernel has not answered for ${Math.round(owed / 1000)} s. What you say now is not kept ` +
           `(${seconds(this.dropped * this.setting("chunk_seconds"))} s so far).`, true];
     if (owed > this.setting("busy_seconds"))
-      return [`The kernel is busy: ${seconds(waiting)} s of sound wait for it. Nothing is lost so far.`, true];
+      return [
+        `The kernel is busy or out of reach: ${seconds(waiting)} s of sound wait for it. Nothing is lost so far.`, true];
     if (this.phase === "starting") return ["Wait…", false];
     if (this.silence >= this.setting("silent_seconds"))
       return ["Nothing but digital silence comes: the microphone may be muted, by its switch or by the system.", true];
