@@ -26,8 +26,8 @@ from asrlib.errors import AudioError, DatasetUnavailable, ModelFileError
 if TYPE_CHECKING:
     from asrlib.datasets import SpeechDataset
     from asrlib.passages import TimedWord
-    from asrlib.recognizer import Recognizer
-    from asrlib.string_recognizer import StringRecognizer
+    from asrlib.recognizer import Recognizer, Transcript
+    from asrlib.string_recognizer import StringRecognizer, StringTranscript
     from asrlib.training import TrainingConfig
 
 __all__ = ["main"]
@@ -336,7 +336,9 @@ def _add_transcribe(commands: Any) -> None:
     recogniser.add_argument(
         "--strings",
         action="store_true",
-        help="hear digits one after another, with or without pauses between them; this is the default",
+        help="hear digits one after another, with or without pauses between them. This is the default; but "
+        "where it hears a single digit in up to 20 s, the recogniser of single digits, which is better at "
+        "them, has the last word",
     )
     recogniser.add_argument(
         "--words",
@@ -386,7 +388,7 @@ def _write_text(
     from asrlib.passages import LONG_SECONDS
 
     try:
-        transcript = recognizer.transcribe(_source(name), **_search(recognizer, options))
+        transcript = _heard(_source(name), recognizer, options)
     except (AudioError, OSError) as error:
         _complain(_one_line(error) if name != "-" else f"standard input: {_one_line(error)}")
         return 1
@@ -399,6 +401,20 @@ def _write_text(
     if transcript.audio_seconds > LONG_SECONDS:
         _complain(f"{name}: {_pace(transcript.audio_seconds, transcript.milliseconds / 1000)}")
     return 0
+
+
+def _heard(
+    source: str | bytes, recognizer: Recognizer | StringRecognizer, options: argparse.Namespace
+) -> Transcript | StringTranscript:
+    """Transcribe one recording; ask the specialist, where it may be a single word and nobody chose."""
+    from asrlib.passages import LONG_SECONDS
+
+    transcript = recognizer.transcribe(source, **_search(recognizer, options))
+    chosen = options.model is not None or options.single or options.strings or options.beam is not None
+    if chosen or len(transcript.words) > 1 or transcript.audio_seconds > LONG_SECONDS:
+        return transcript
+    alone = _recognizer(None).transcribe(source)
+    return alone if transcript.words or alone.probability > 0.5 else transcript
 
 
 def _write_subtitles(

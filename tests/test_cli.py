@@ -17,6 +17,7 @@ from asrlib import audio, datasets, recognizer, string_recognizer, subtitles, tr
 from asrlib.__main__ import main
 from asrlib.features import FeatureConfig
 from asrlib.models import FAMILIES, CrnnConfig, CtcConfig, RnnConfig, weight_shapes
+from asrlib.passages import TimedWord
 from asrlib.recognizer import Recognizer
 from asrlib.string_recognizer import StringRecognizer
 
@@ -172,17 +173,26 @@ def test_strings_are_transcribed_as_their_recogniser_does(strings_model, clip, c
     assert [word["text"] for word in answer["words"]] == found.text.split()
 
 
-def test_strings_are_the_default_and_words_are_chosen(tmp_path, model, clip, capsys, monkeypatch):
+@pytest.mark.parametrize("heard", ["", "a", "a b"])
+def test_strings_are_the_default_and_the_specialist_is_asked_for_single_words(
+    heard, tmp_path, model, clip, capsys, monkeypatch
+):
     strings_model = strings_machine(tuple("abcdefghij")).save(tmp_path / "letters.asr")
     monkeypatch.setattr(string_recognizer, "DEFAULT_MODEL", strings_model)
     monkeypatch.setattr(recognizer, "DEFAULT_MODEL", Path(model))
+    words = tuple(TimedWord(text, 0.0, 0.1, 1.0) for text in heard.split())
+    transcript = string_recognizer.StringTranscript(heard, words, 1.0, 0.5, 1.0)
+    monkeypatch.setattr(StringRecognizer, "transcribe", lambda self, source, **search: transcript)
     texts = []
-    for option in ([], ["--strings"], ["--words"]):
+    for option in (["--strings"], ["--words"], ["--beam", "2"], ["--model", str(strings_model)], []):
         assert main(["transcribe", *option, clip]) == 0
         texts.append(capsys.readouterr().out.strip())
-    text, word = (Recognizer.load(path).transcribe(clip).text for path in (strings_model, model))
-    assert texts == [text, text, word]
-    assert text != word
+    assert texts == [heard, "9", heard, heard, heard if len(words) > 1 else "9"]
+    unsure = machine()
+    unsure.network.weights["logits/bias"][:] = 0
+    monkeypatch.setattr(recognizer, "DEFAULT_MODEL", unsure.save(tmp_path / "unsure.asr"))
+    assert main(["transcribe", clip]) == 0
+    assert capsys.readouterr().out.strip() == (heard if len(words) != 1 else "0")
 
 
 @pytest.mark.parametrize("kind", ["strings", "words"])

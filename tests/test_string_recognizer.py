@@ -19,7 +19,7 @@ from asrlib import audio, decoding, model_files, recognizer, string_recognizer
 from asrlib.errors import AudioError, ModelFileError
 from asrlib.features import FeatureConfig
 from asrlib.models import CrnnConfig, CtcConfig, weight_shapes
-from asrlib.passages import LONG_SECONDS, PASSAGES, cut, open_recording
+from asrlib.passages import LONG_SECONDS, PASSAGES, cut, is_steady, open_recording
 from asrlib.recognizer import Recognizer
 from asrlib.string_recognizer import StringRecognizer, StringTranscript, TimedWord, word_limits
 
@@ -332,6 +332,19 @@ def test_a_word_is_heard_however_soon_it_comes():
         found = Beeps().transcribe(samples)
         assert found.text == "low high"
         assert found.words[0].start == pytest.approx(truth[0][1], abs=0.03)
+
+
+def test_a_noise_that_sets_in_is_no_passage_of_speech():
+    rng = np.random.default_rng(0)
+    noise = rng.normal(0, 0.01, 5 * RATE).astype(np.float32)
+    samples, truth = beeps(2.0, "low", 0.2, "high", 1.0)
+    samples = np.concatenate([samples, noise, samples, noise[: 2 * RATE], silence(8.0)])
+    samples = samples + rng.normal(0, 1e-4, len(samples)).astype(np.float32)
+    found = Beeps().transcribe(samples)
+    assert found.text.split() == 2 * [label for label, _, _ in truth]
+    assert is_steady(noise)
+    assert not is_steady(noise[:RATE])
+    assert not is_steady(np.concatenate([noise[:RATE], 0.1 * noise[:RATE]]))
 
 
 def test_a_long_recording_without_speech_has_no_words():
