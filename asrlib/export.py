@@ -19,6 +19,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import warnings
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -446,7 +447,8 @@ def _convert_here(folder: str, precision: str, unroll: str) -> None:
     if precision == "int8":
         converter.representative_dataset = lambda: examples
         converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
-    (here / "model.tflite").write_bytes(converter.convert())
+    with warnings.catch_warnings(action="ignore"):  # of statistics and interpreters that nobody asked for
+        (here / "model.tflite").write_bytes(converter.convert())
 
 
 # -- the file ----------------------------------------------------------------------------------------------

@@ -20,6 +20,8 @@ from asrlib.string_recognizer import StringRecognizer
 LABELS = ("no", "yes", "maybe")
 BANDS, FRAMES = 14, 20
 CRNN = CrnnConfig(conv_channels=(3, 4), projection=6, gru_units=5, members=2)
+LOOP = CrnnConfig(conv_channels=(3,), pools=((4, 2),), projection=0, gru_units=4, bidirectional=False)
+CNN = CnnConfig(channels=(3,), pools=((2, 2),))
 CAUSAL = CtcConfig(
     conv_channels=(3, 4), projection=6, gru_units=5, layers=2, causal=True, bidirectional=False
 )
@@ -108,7 +110,7 @@ def test_single_words_get_the_same_answers(float32_words):
 
 @pytest.mark.parametrize("precision", ["float16", "dynamic", "int8"])
 def test_smaller_numbers_give_nearly_the_same(precision, tmp_path, here):
-    ours = words_recognizer()
+    ours = words_recognizer(LOOP)
     done = export.to_litert(ours, tmp_path / "w.tflite", precision=precision, representative=noise())
     theirs = export.LiteRTRecognizer(done.path)
     assert theirs.precision == precision
@@ -119,7 +121,7 @@ def test_smaller_numbers_give_nearly_the_same(precision, tmp_path, here):
 
 @pytest.mark.parametrize("unroll", [False, True])
 def test_other_families_too(unroll, tmp_path, here):
-    config = CnnConfig(channels=(3,), pools=((2, 2),)) if unroll else models.RnnConfig(cell="lstm", units=4)
+    config = CNN if unroll else models.RnnConfig(cell="lstm", units=4, bidirectional=False)
     done = export.to_litert(words_recognizer(config), tmp_path / "w.tflite", unroll=unroll)
     assert done.largest_difference < 1e-4
     assert done.n_compared == 32  # of noise, since no recordings came
@@ -190,7 +192,7 @@ def test_a_step_of_smaller_numbers_gives_nearly_the_same(precision, tmp_path, he
 
 def test_other_answers_are_refused_and_nothing_is_written(tmp_path, here, monkeypatch):
     path = tmp_path / "w.tflite"
-    honest = words_recognizer()
+    honest = words_recognizer(CNN)
     forged = Recognizer(
         features=honest.features,
         model=honest.model,
