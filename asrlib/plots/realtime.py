@@ -643,10 +643,11 @@ def backlogs(
         ax.axhline(patience_seconds, color=look().quiet, linewidth=1, linestyle=(0, (4, 3)))
         ax.annotate(
             "too slow, it says",
-            (0.005, patience_seconds),
+            (0.995, patience_seconds),
             xycoords=("axes fraction", "data"),
             xytext=(0, 3),
             textcoords="offset points",
+            ha="right",
             fontsize=8,
             color=look().ink,
         )

@@ -255,7 +255,9 @@ class StreamingExplorer(Explorer):
         (self._marks,) = self._sound.plot([], [], "o", color=look().strong, markersize=5)
         words = range(_MOST_WORDS)
         self._spans = [
-            self._sound.axvspan(0, 0.1, ymin=0.36, color=look().main, alpha=0.16, linewidth=0) for _ in words
+            # Neighbours differ, so that words without a pause between them stay apart.
+            self._sound.axvspan(0, 0.1, ymin=0.36, color=look().main, alpha=(0.22, 0.12)[i % 2], linewidth=0)
+            for i in words
         ]
         self._said = [
             self._sound.text(0, 1.08, "", ha="center", va="bottom", color=look().main, fontsize=10)
@@ -275,11 +277,16 @@ class StreamingExplorer(Explorer):
         self._edges = edges
         self._bars = self._late.bar(edges[:-1], 0, width=0.9 * _BIN_MS, align="edge", color=look().main)
         self._median = self._late.axvline(0, color=look().strong, linewidth=1.6)
-        self._late.axvline(_GOAL_MS, color=look().ink, linewidth=1.1, linestyle=(0, (4, 3)))
+        goal = self._late.axvline(_GOAL_MS, color=look().ink, linewidth=1.1, linestyle=(0, (4, 3)))
         self._late.text(
             _GOAL_MS, 1.0, " goal", transform=self._late.get_xaxis_transform(), fontsize=8, va="top"
         ).set_color(look().ink)
-        self._late.set(xlabel="latency (ms)", ylabel="words (%)", xlim=(-200, _SHOWN_MS), ylim=(0, 100))
+        self._late.set(
+            xlabel="latency (ms); the last bar holds all later ones",
+            ylabel="words (%)",
+            xlim=(-200, _SHOWN_MS),
+            ylim=(0, 50),
+        )
         self._trails = {}
         for name, color, marker in zip(
             (CAUSAL, BOTH_WAYS, WHOLE), look().colors, ("o", "s", "D"), strict=False
@@ -296,7 +303,7 @@ class StreamingExplorer(Explorer):
             markeredgecolor=look().ink,
             markeredgewidth=1.5,
         )
-        self._map.set(xlabel="median latency (ms)", ylabel="word errors (%)", xlim=(0, _SHOWN_MS))
+        self._map.set(xlabel="median latency (ms)", ylabel="word errors (%)", xlim=(-200, _SHOWN_MS))
         highest = 100 * max(wrong for rows in result.places.values() for _, _, wrong in rows)
         self._map.set_ylim(0, max(5.0, 5 * math.ceil(1.1 * highest / 5)))
         self._map.legend(
@@ -304,8 +311,9 @@ class StreamingExplorer(Explorer):
         )
         for axes in figure.axes:
             axes.autoscale(False)
-        moving = [self._wave, self._marks, *self._spans, *self._said, *self._wrote, *self._waits]
-        return [*moving, *self._bars, self._median, *self._trails.values(), self._here]
+        # From back to front, as they would lie if all were drawn anew.
+        words = [*self._spans, self._wave, *self._waits, self._marks, *self._said, *self._wrote]
+        return [*words, *self._bars, self._median, goal, *self._trails.values(), self._here]
 
     def draw(self, result: Streamed) -> None:
         """Move the words, the bars and the place on the map."""
@@ -325,6 +333,7 @@ class StreamingExplorer(Explorer):
                 text.set_text(word)
                 text.set_x((start + stop) / 2)
         self._marks.set_data([when for _, when in result.answers], [-1.75] * len(result.answers))
+        right_of_last = -math.inf
         for i, (text, wait) in enumerate(zip(self._wrote, self._waits, strict=True)):
             there = i < len(result.answers)
             text.set_visible(there)
@@ -332,7 +341,10 @@ class StreamingExplorer(Explorer):
             if there:
                 word, when = result.answers[i]
                 text.set_text(word)
-                text.set_x(when + 0.008 * longest)
+                # Words written at once stand side by side.
+                place = max(when + 0.008 * longest, right_of_last)
+                right_of_last = place + 0.014 * longest
+                text.set_x(place)
                 if i in result.hits:
                     wait.set_data([result.hits[i], when], [-1.0, -1.65])
         self._draw_bars(result)
@@ -345,8 +357,10 @@ class StreamingExplorer(Explorer):
     def _draw_bars(self, result: Streamed) -> None:
         shown = np.clip(result.latencies_ms, self._edges[0], self._edges[-1] - 1)
         counts, _ = np.histogram(shown, self._edges)
-        for bar, count in zip(self._bars, counts, strict=True):
-            bar.set_height(100 * count / max(len(shown), 1))
+        shares = 100 * counts / max(len(shown), 1)
+        set_limits(self._late, y=(0, 50 if shares.max() <= 50 else 100))
+        for bar, share in zip(self._bars, shares, strict=True):
+            bar.set_height(share)
         if len(shown):
             self._median.set_xdata([np.median(shown)] * 2)
 
