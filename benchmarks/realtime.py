@@ -5,10 +5,12 @@
     .venv/bin/python benchmarks/realtime.py --parts cost memory --json realtime.json
 
 *Cost and words on time.* Every contender hears the same stream, chunk by chunk, string by string in turns.
-The strings are put together from single digits of the test speakers, whom no network here has heard, so that
-the end of each word is known; pauses with faint hiss lie between them. Computing is processor time with one
+Some of its strings are put together from single digits, half of them in one breath, so that the end of each
+word is known; the others were spoken as such. All are of the test speakers, whom no network here has heard,
+and pauses with faint hiss lie between them. Computing is processor time with one
 thread, of all that a contender does from chunk to text. A word is on time counted from its end in the sound
-to the end of the chunk after which it stands in the text for good, plus the computing for that chunk.
+to the end of the chunk after which it stands in the text for good, plus the computing for that chunk. Of the
+strings that were spoken as such the end of the last word alone is known, by its level.
 
 The contenders that bear a network of asrlib all have the same ears: `StringListener` with its gate and its
 features. They differ in what computes the scores. "Without state" is what a network costs that carries
@@ -16,7 +18,7 @@ nothing along: it reads the line so far again for every chunk. PocketSphinx hear
 its own English model, and a grammar of the ten words.
 
 *Chunks and look-ahead.* The same for chunks of other lengths, and for the network that reads both ways with
-look-aheads of several lengths, beside its word error rate on the naturally spoken strings.
+look-aheads of several lengths.
 
 *Memory.* Ten minutes of strings and pauses in a process of its own: its resident memory after 1, 5 and 10.
 
@@ -41,7 +43,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from asrlib import datasets, strings, texts
-from asrlib.streaming import LISTENING, SpeechGate, StringListener, VadConfig
+from asrlib.streaming import LISTENING, SpeechGate, StringListener, VadConfig, voice_activity
 from asrlib.string_recognizer import StringRecognizer
 
 ONE_THREAD = dict.fromkeys(
@@ -66,25 +68,49 @@ WORDS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight",
 
 @dataclass(frozen=True)
 class Spoken:
-    """A string with the pause after it, and where its words end."""
+    """A string with a pause after it, and where its words end: each of them, or only the last one."""
 
     samples: np.ndarray
     words: tuple[str, ...]
     stops: tuple[float, ...]
 
+    @property
+    def composed(self) -> bool:
+        return len(self.stops) == len(self.words)
+
 
 def spoken(n_strings: int, *, seed: int = 0) -> list[Spoken]:
     """Put strings together from single digits of the test speakers, over a faint hiss."""
     rng = np.random.default_rng(seed)
-    config = strings.ComposeConfig(n_digits=(3, 6), level_db=(-26.0, -20.0)).clean()
+    config = strings.ComposeConfig(n_digits=(3, 6), level_db=(-26.0, -20.0), breath_share=0.5).clean()
     composer = strings.Composer(datasets.digits("test"), config)
     parts = []
     for _ in range(n_strings):
         string = composer(rng=rng)
-        samples = np.pad(string.samples, (0, round(PAUSE_SECONDS * RATE)))
-        samples = samples + rng.normal(0, 3e-4, len(samples)).astype(np.float32)
-        parts.append(Spoken(samples.clip(-1, 1), tuple(string.label.split()), tuple(string.stops)))
+        samples = with_pause(string.samples, rng=rng)
+        parts.append(Spoken(samples, tuple(string.label.split()), tuple(string.stops)))
     return parts
+
+
+def natural(n_strings: int, *, seed: int = 0) -> list[Spoken]:
+    """Draw strings that the test speakers spoke as such, with the same pauses."""
+    rng, clips = np.random.default_rng(seed), datasets.strings("test")
+    chosen = np.sort(rng.permutation(len(clips))[:n_strings])
+    return [
+        Spoken(with_pause(clip.samples, rng=rng), tuple(clip.label.split()), (last_sound(clip.samples),))
+        for clip in (clips[i] for i in chosen)
+    ]
+
+
+def last_sound(samples: np.ndarray) -> float:
+    """Say where a recorded string ends: its last 10 ms that stand out from the quiet, in seconds."""
+    return float(np.flatnonzero(voice_activity(samples).loud)[-1] + 1) / 100
+
+
+def with_pause(samples: np.ndarray, *, rng: np.random.Generator) -> np.ndarray:
+    """Put a pause behind a string, with faint hiss under both."""
+    samples = np.pad(samples, (0, round(PAUSE_SECONDS * RATE)))
+    return (samples + rng.normal(0, 3e-4, len(samples))).clip(-1, 1).astype(np.float32)
 
 
 def cut(samples: np.ndarray, seconds: float) -> Iterator[np.ndarray]:
@@ -247,8 +273,11 @@ class Result:
     chunk_ms: list[float] = field(default_factory=list)  # processor time for each chunk
     sound_seconds: float = 0.0
     late_ms: list[float] = field(default_factory=list)  # of each word that is right
-    expected: list[str] = field(default_factory=list)
+    expected: list[str] = field(default_factory=list)  # of the composed strings
     heard: list[str] = field(default_factory=list)
+    natural_expected: list[str] = field(default_factory=list)
+    natural_heard: list[str] = field(default_factory=list)
+    natural_late_ms: list[float] = field(default_factory=list)  # of the last word, where it is right
 
     @property
     def ms_per_100_ms(self) -> float:
@@ -256,19 +285,27 @@ class Result:
 
     @property
     def wer(self) -> float:
-        return texts.wer(self.expected, self.heard)
+        return texts.wer(self.expected, self.heard) if self.expected else float("nan")
+
+    @property
+    def natural_wer(self) -> float:
+        return texts.wer(self.natural_expected, self.natural_heard) if self.natural_expected else float("nan")
 
     def to_dict(self) -> dict[str, float]:
         late = np.array(self.late_ms or [np.nan])
+        natural_late = np.array(self.natural_late_ms or [np.nan])
         return {
             "ms_per_100_ms": self.ms_per_100_ms,
             "real_time_factor": self.ms_per_100_ms / 100,
             "slowest_chunk_ms": max(self.chunk_ms),
             "word_error_rate": self.wer,
+            "natural_word_error_rate": self.natural_wer,
             "words": len(self.late_ms),
             "late_ms_median": float(np.median(late)),
             "late_ms_10": float(np.quantile(late, 0.1)),
             "late_ms_90": float(np.quantile(late, 0.9)),
+            "natural_late_ms_median": float(np.median(natural_late)),
+            "natural_late_ms_90": float(np.quantile(natural_late, 0.9)),
         }
 
 
@@ -293,13 +330,19 @@ def listen(
         shots.append((heard + taken, words))
     final = shots[-1][1]
     result.sound_seconds += heard
-    result.expected.append(" ".join(string.words))
-    result.heard.append(" ".join(final))
     times = settled(shots)
+    expected, written, late = (
+        (result.expected, result.heard, result.late_ms)
+        if string.composed
+        else (result.natural_expected, result.natural_heard, result.natural_late_ms)
+    )
+    expected.append(" ".join(string.words))
+    written.append(" ".join(final))
+    stops = (None,) * (len(string.words) - len(string.stops)) + string.stops
     said = wrote = 0
     for edit in texts.align(list(string.words), list(final)):
-        if edit.kind == "hit":
-            result.late_ms.append(1000 * (times[wrote] - string.stops[said]))
+        if edit.kind == "hit" and stops[said] is not None:
+            late.append(1000 * (times[wrote] - stops[said]))
         said += edit.kind != "insertion"
         wrote += edit.kind != "deletion"
 
@@ -334,19 +377,6 @@ def compare(makers: dict[str, Callable[[], Contender]], sounds: list[Spoken]) ->
             if number < SLOW or name not in UNHURRIED:
                 listen(contender, string, results[name], chunk_seconds=0.1)
     return results
-
-
-def natural_wer(recognizer: StringRecognizer, **how: Any) -> float:
-    """Hear the naturally spoken strings of unseen speakers live, each between pauses."""
-    expected, heard = [], []
-    hiss = np.random.default_rng(0).normal(0, 3e-4, RATE).astype(np.float32)
-    for clip in datasets.strings("test"):
-        sound = np.concatenate([hiss[: RATE // 2], clip.samples, hiss])
-        listener = StringListener(recognizer, patience_seconds=1e9, **how)
-        told = [one for one in listener.listen(cut(sound, 0.1)) if one.kind == "word"]
-        expected.append(clip.label)
-        heard.append(" ".join(one.text for one in told))
-    return texts.wer(expected, heard)
 
 
 # -- memory ------------------------------------------------------------------------------------------------
@@ -389,22 +419,31 @@ def print_row(name: str, result: Result, *, first: Result) -> None:
     print(
         f"{name:28s} {row['ms_per_100_ms']:8.2f} {ratio:7.1f} {row['real_time_factor']:8.4f} "
         f"{row['slowest_chunk_ms']:8.1f} {100 * row['word_error_rate']:7.1f} "
-        f"{row['late_ms_10']:8.0f} {row['late_ms_median']:7.0f} {row['late_ms_90']:7.0f}{mark}",
+        f"{row['late_ms_10']:6.0f} {row['late_ms_median']:6.0f} {row['late_ms_90']:6.0f} "
+        f"{100 * row['natural_word_error_rate']:7.1f} {row['natural_late_ms_median']:6.0f} "
+        f"{row['natural_late_ms_90']:6.0f}{mark}",
         flush=True,
     )
 
 
 HEADS = (
-    f"{'':28s} {'ms/100ms':>8s} {'ratio':>7s} {'RTF':>8s} {'slowest':>8s} {'WER %':>7s} "
-    f"{'10 %':>8s} {'median':>7s} {'90 % ms':>7s}"
+    f"{'':28s} {'':8s} {'':7s} {'':8s} {'':8s} | composed: ms late      | natural: last word\n"
+    f"{'':28s} {'ms/100ms':>8s} {'ratio':>7s} {'RTF':>8s} {'slowest':>8s} {'WER %':>7s} {'10 %':>6s} "
+    f"{'median':>6s} {'90 %':>6s} {'WER %':>7s} {'median':>6s} {'90 %':>6s}"
 )
+
+
+def sounds_of(n_strings: int) -> list[Spoken]:
+    """Take composed and natural strings in turns."""
+    pairs = zip(spoken(n_strings), natural(n_strings), strict=True)
+    return [string for pair in pairs for string in pair]
 
 
 def print_cost(only: list[str] | None, n_strings: int) -> dict[str, Any]:
     makers = {name: make for name, make in contenders().items() if not only or name in only}
-    sounds = spoken(n_strings)
+    sounds = sounds_of(n_strings)
     n_words = sum(len(string.words) for string in sounds)
-    print(f"{n_words} words of the test speakers; latency from the end of a word; chunks of 100 ms")
+    print(f"{n_words} words of the test speakers; chunks of 100 ms")
     results = compare(makers, sounds)
     print(HEADS)
     for name, result in results.items():
@@ -413,37 +452,34 @@ def print_cost(only: list[str] | None, n_strings: int) -> dict[str, Any]:
 
 
 def print_chunks(n_strings: int) -> dict[str, Any]:
-    print(f"\nThe causal network, by the length of a chunk\n{HEADS}")
-    results = {}
-    for seconds in (0.02, 0.04, 0.1, 0.2, 0.5):
-        contender, result = Listening(StringRecognizer.streaming()), Result()
-        for string in spoken(n_strings):
-            listen(contender, string, result, chunk_seconds=seconds)
-        results[f"{1000 * seconds:.0f} ms"] = result
-        print_row(f"{1000 * seconds:.0f} ms", result, first=next(iter(results.values())))
-    return {name: result.to_dict() for name, result in results.items()}
+    print("\nThe causal network, by the length of a chunk")
+    recognizer = StringRecognizer.streaming()
+    return print_settings(
+        {f"{ms} ms": (recognizer, {}, ms / 1000) for ms in (20, 40, 100, 200, 500)}, sounds_of(n_strings)
+    )
 
 
 def print_look_ahead(n_strings: int) -> dict[str, Any]:
-    print(f"\nThe network that reads both ways, by its look-ahead\n{HEADS}")
-    both, results, natural = StringRecognizer.default(), {}, {}
-    ways: dict[str, dict[str, Any]] = {
-        f"{1000 * seconds:.0f} ms": {"look_ahead_seconds": seconds, "block_seconds": 0.08}
-        for seconds in (0.0, 0.08, 0.16, 0.32, 0.64, 1.28)
-    }
-    for name, how in ways.items():
-        contender, result = Listening(both, **how), Result()
-        for string in spoken(n_strings):
-            listen(contender, string, result, chunk_seconds=0.1)
-        results[name], natural[name] = result, natural_wer(both, **how)
-        print_row(name, result, first=next(iter(results.values())))
-        print(f"{'':28s} {100 * natural[name]:.1f} % of the words of naturally spoken strings are wrong")
-    causal = natural_wer(StringRecognizer.streaming())
-    print(f"the causal network on the natural strings: {100 * causal:.1f} %")
-    return {
-        name: {**result.to_dict(), "natural_word_error_rate": natural[name]}
-        for name, result in results.items()
-    }
+    print("\nThe network that reads both ways, by its look-ahead, and the causal one; chunks of 100 ms")
+    both, settings = StringRecognizer.default(), {}
+    for ms in (0, 80, 160, 320, 640, 1280):
+        settings[f"{ms} ms"] = (both, {"look_ahead_seconds": ms / 1000}, 0.1)
+    settings["causal"] = (StringRecognizer.streaming(), {}, 0.1)
+    return print_settings(settings, sounds_of(n_strings))
+
+
+def print_settings(
+    settings: dict[str, tuple[StringRecognizer, dict[str, Any], float]], sounds: list[Spoken]
+) -> dict[str, Any]:
+    """Let a listener hear the same sounds with several settings: recogniser, options, seconds of a chunk."""
+    print(HEADS)
+    results: dict[str, Result] = {}
+    for name, (recognizer, how, seconds) in settings.items():
+        contender, results[name] = Listening(recognizer, **how), Result()
+        for string in sounds:
+            listen(contender, string, results[name], chunk_seconds=seconds)
+        print_row(name, results[name], first=next(iter(results.values())))
+    return {name: result.to_dict() for name, result in results.items()}
 
 
 def print_memory() -> dict[str, Any]:
@@ -457,7 +493,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--parts", nargs="+", choices=("cost", "chunks", "ahead", "memory"))
     parser.add_argument("--only", nargs="+", metavar="NAME", help="contenders; all when left out")
-    parser.add_argument("--strings", type=int, default=24, help="how many strings are heard")
+    parser.add_argument("--strings", type=int, default=24, help="how many strings of each kind are heard")
     parser.add_argument("--json", type=Path, help="write the numbers to this file too")
     parser.add_argument(LISTEN, type=int, dest="minutes", help=argparse.SUPPRESS)
     options = parser.parse_args()
