@@ -15,7 +15,7 @@ import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from asrlib import audio, decoding, model_files, recognizer, string_recognizer
+from asrlib import audio, datasets, decoding, model_files, recognizer, string_recognizer, strings, texts
 from asrlib.errors import AudioError, ModelFileError
 from asrlib.features import FeatureConfig
 from asrlib.models import CrnnConfig, CtcConfig, weight_shapes
@@ -387,6 +387,50 @@ def test_open_recording_gives_short_ones_whole_and_long_ones_in_blocks(tmp_path)
     np.testing.assert_array_equal(np.concatenate(blocks), samples)
     path = audio.write(tmp_path / "a.flac", samples[: 3 * RATE])
     np.testing.assert_array_equal(open_recording(path, sample_rate=RATE), audio.load(path))
+
+
+# -- the recognisers that come with asrlib -------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def composed():
+    """Strings of unheard speakers whose times are known."""
+    composer = strings.Composer(datasets.digits("test"), strings.ComposeConfig().clean())
+    rng = np.random.default_rng(0)
+    return [composer(rng=rng) for _ in range(40)]
+
+
+@pytest.mark.parametrize("make", [StringRecognizer.default, StringRecognizer.streaming])
+def test_times_are_those_of_the_words(make, composed):
+    """Half of the starts and stops within 30 ms, nine tenths within 130 ms; a spike can lie anywhere."""
+    machine, errors = make(), []
+    for string in composed:
+        found = machine.transcribe(string.samples)
+        if found.text == string.label:
+            errors += [
+                abs(word.start - start) for word, start in zip(found.words, string.starts, strict=True)
+            ]
+            errors += [abs(word.stop - stop) for word, stop in zip(found.words, string.stops, strict=True)]
+    assert len(errors) > 80
+    assert np.median(errors) < 0.03
+    assert np.percentile(errors, 90) < 0.13
+
+
+def test_a_talk_with_noise_and_silence_is_written_down(composed):
+    rng = np.random.default_rng(1)
+    parts, said, times, now = [silence(2)], [], [], 2.0
+    for place, string in enumerate(composed[:16]):
+        noise = rng.normal(0, 10 ** rng.uniform(-2.4, -1.6), 3 * RATE if place % 4 == 0 else 160)
+        for part in (string.samples, silence(1.0), noise.clip(-1, 1), silence(1.5)):
+            parts.append(part)
+        said += string.label.split()
+        times += (now + string.starts).tolist()
+        now += sum(map(len, parts[-4:])) / RATE
+    samples = np.concatenate(parts) + rng.normal(0, 3e-4, round(now * RATE))
+    found = StringRecognizer.default().transcribe(samples.astype(np.float32).clip(-1, 1))
+    assert texts.wer(" ".join(said), found.text) < 0.2
+    starts = np.array([word.start for word in found.words])
+    assert np.median([np.abs(starts - start).min() for start in times]) < 0.04
 
 
 # -- single words in a long recording ------------------------------------------------------------------------
