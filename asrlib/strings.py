@@ -22,10 +22,11 @@ from asrlib.augment import Augmentation, augment, change_speed, trim_quiet_edges
 if TYPE_CHECKING:
     from asrlib.datasets import SpeechDataset
 
-__all__ = ["ComposeConfig", "Composed", "Composer", "compose", "join", "time_scale"]
+__all__ = ["ComposeConfig", "Composed", "Composer", "compose", "fade_edges", "join", "time_scale"]
 
 _STRETCH = (0.6, 2.8)  # beyond this, what comes out of `time_scale` is no speech any more
 _WINDOW_SECONDS = 0.025
+_QUICK_LENGTH = 80  # samples; 5 ms
 _SEARCH_SECONDS = 0.006  # half a period of the lowest voice
 
 
@@ -99,8 +100,8 @@ class ComposeConfig:
 
     Parameters
     ----------
-    n_digits : (int, int)
-        Fewest and most digits of a string.
+    n_digits, alone_digits : (int, int)
+        Fewest and most digits of a string said in one breath, and of one whose digits stand for themselves.
     breath_share : float
         Share of strings that are said in one breath; in the others each digit stands for itself, at its own
         pace, with a pause around it.
@@ -124,6 +125,9 @@ class ComposeConfig:
         How often a breath is taken between two digits of a string.
     before_seconds, after_seconds : (float, float)
         Silence around the string.
+    tight_share, long_share, long_seconds : float, float, (float, float)
+        Share of strings with no silence around them at all, share of those with a long one on either side,
+        and how long that is.
     digit_level_db : float
         How much single digits are louder or softer than their string, at most, in dB.
     level_db : (float, float)
@@ -146,17 +150,21 @@ class ComposeConfig:
     """
 
     n_digits: tuple[int, int] = (1, 7)
-    breath_share: float = 0.8
-    pace: tuple[float, float] = (0.18, 0.42)
-    pace_spread: float = 0.15
+    alone_digits: tuple[int, int] = (1, 4)
+    breath_share: float = 0.75
+    pace: tuple[float, float] = (0.17, 0.42)
+    pace_spread: float = 0.3
     speed: tuple[float, float] = (0.9, 1.15)
-    alone_speed: tuple[float, float] = (0.8, 1.4)
-    trim_db: tuple[float, float] = (-40.0, -15.0)
-    overlap_seconds: tuple[float, float] = (-0.03, 0.08)
-    gap_seconds: tuple[float, float] = (0.05, 0.5)
+    alone_speed: tuple[float, float] = (0.75, 1.4)
+    trim_db: tuple[float, float] = (-40.0, -12.0)
+    overlap_seconds: tuple[float, float] = (-0.03, 0.1)
+    gap_seconds: tuple[float, float] = (0.02, 0.4)
     pause_share: float = 0.05
     before_seconds: tuple[float, float] = (0.03, 0.3)
     after_seconds: tuple[float, float] = (0.03, 0.3)
+    tight_share: float = 0.2
+    long_share: float = 0.1
+    long_seconds: tuple[float, float] = (0.3, 1.5)
     digit_level_db: float = 4.0
     level_db: tuple[float, float] = (-40.0, -16.0)
     augmentation: Augmentation = field(default_factory=Augmentation)
@@ -170,12 +178,13 @@ class ComposeConfig:
                 object.__setattr__(self, entry.name, tuple(value))
                 if len(value) != 2 or not value[0] <= value[1]:
                     raise ValueError(f"{entry.name} is {value}; a range is (lowest, highest).")
-        if self.n_digits[0] < 1:
-            raise ValueError(f"n_digits is {self.n_digits}; a string has at least one digit.")
+        for name in ("n_digits", "alone_digits"):
+            if getattr(self, name)[0] < 1:
+                raise ValueError(f"{name} is {getattr(self, name)}; a string has at least one digit.")
         for name in ("pace", "speed", "alone_speed"):
             if getattr(self, name)[0] <= 0:
                 raise ValueError(f"{name} is {getattr(self, name)}; it must be above 0.")
-        for name in ("gap_seconds", "before_seconds", "after_seconds"):
+        for name in ("gap_seconds", "before_seconds", "after_seconds", "long_seconds"):
             if getattr(self, name)[0] < 0:
                 raise ValueError(f"{name} is {getattr(self, name)}; silence lasts 0 s or more.")
 
@@ -273,24 +282,61 @@ class Composer:
         speaker: str | None = None,
     ) -> Composed:
         """Compose one string; see `compose`."""
+        in_one_breath = rng.random() < self.config.breath_share
+        if text is None and n_digits is None:
+            n_digits = self.config.n_digits if in_one_breath else self.config.alone_digits
         words, speaker = self._choose(text, n_digits, speaker, rng)
-        of_speaker = self._clips[speaker]
-        clips = [self._samples[of_speaker[word][rng.integers(len(of_speaker[word]))]] for word in words]
-        if rng.random() < self.config.breath_share:
-            pieces, gaps = _in_one_breath(clips, self.config, rng)
-        else:
-            pieces, gaps = _one_by_one(clips, self.config, rng)
-        around = (rng.uniform(*self.config.before_seconds), rng.uniform(*self.config.after_seconds))
-        samples, starts = join(pieces, gaps=gaps, before_seconds=around[0], after_seconds=around[1])
-        # Whole twentieths of a second: Fourier transforms of odd lengths take several times as long.
-        samples = np.pad(samples, (0, -len(samples) % (audio.SAMPLE_RATE // 20)))
+        pieces, gaps = self.pieces(words, speaker=speaker, rng=rng, in_one_breath=in_one_breath)
+        before, after = silence_around(self.config, rng)
+        samples, starts = join(pieces, gaps=gaps, before_seconds=before, after_seconds=after)
+        samples = to_quick_length(samples)
         stops = starts + [len(piece) / audio.SAMPLE_RATE for piece in pieces]
         samples = _disturbed(samples, self.config.augmentation, rng)
         samples = _at_level(samples, float(rng.uniform(*self.config.level_db)))
         return Composed(samples, " ".join(words), starts, stops, speaker)
 
+    def pieces(
+        self,
+        words: Sequence[str],
+        *,
+        speaker: str,
+        rng: np.random.Generator,
+        in_one_breath: bool = True,
+    ) -> tuple[list[np.ndarray], list[float]]:
+        """Give the recordings of some words as `join` takes them, and the gaps between them.
+
+        Parameters
+        ----------
+        words : sequence of str
+            What is said; the speaker must have a clip of each.
+        speaker : str
+            Who says it.
+        rng : numpy.random.Generator
+            Draws takes, pace, gaps and levels.
+        in_one_breath : bool
+            Whether the words are shortened and flow into each other.
+
+        Returns
+        -------
+        pieces : list of ndarray, each of shape (n_samples,)
+        gaps : list of float
+            In seconds, one fewer.
+        """
+        of_speaker = self._clips[speaker]
+        clips = [self._samples[of_speaker[word][rng.integers(len(of_speaker[word]))]] for word in words]
+        prepare = _in_one_breath if in_one_breath else _one_by_one
+        return prepare(clips, self.config, rng)
+
+    def words_of(self, speaker: str) -> tuple[str, ...]:
+        """Which words there are of a speaker; none of somebody unknown."""
+        return tuple(sorted(self._clips.get(speaker, ())))
+
     def _choose(
-        self, text: str | None, n_digits: int | None, speaker: str | None, rng: np.random.Generator
+        self,
+        text: str | None,
+        n_digits: int | tuple[int, int] | None,
+        speaker: str | None,
+        rng: np.random.Generator,
     ) -> tuple[list[str], str]:
         if text is not None and n_digits is not None:
             raise ValueError("Pass the text, or how many digits to draw, not both.")
@@ -311,7 +357,7 @@ class Composer:
             )
         chosen = able[rng.integers(len(able))]
         if wanted is None:
-            count = rng.integers(*self.config.n_digits, endpoint=True) if n_digits is None else n_digits
+            count = rng.integers(*n_digits, endpoint=True) if isinstance(n_digits, tuple) else n_digits
             there = sorted(self._clips[chosen])
             wanted = [there[i] for i in rng.integers(len(there), size=int(count))]
         return wanted, chosen
@@ -426,6 +472,22 @@ def join(
     return samples, np.array(starts) / sample_rate
 
 
+def to_quick_length(samples: np.ndarray) -> np.ndarray:
+    """Fill up to a length without large prime factors, of which a Fourier transform is quick."""
+    return np.pad(samples, (0, -len(samples) % _QUICK_LENGTH))
+
+
+def silence_around(config: ComposeConfig, rng: np.random.Generator) -> tuple[float, float]:
+    """Draw the seconds of silence before and after a string."""
+    if rng.random() < config.tight_share:
+        return 0.0, 0.0
+    before, after = (
+        float(rng.uniform(*(config.long_seconds if rng.random() < config.long_share else usual)))
+        for usual in (config.before_seconds, config.after_seconds)
+    )
+    return before, after
+
+
 def _in_one_breath(
     clips: Sequence[np.ndarray], config: ComposeConfig, rng: np.random.Generator
 ) -> tuple[list[np.ndarray], list[float]]:
@@ -460,13 +522,38 @@ def _cut(clip: np.ndarray, config: ComposeConfig, rng: np.random.Generator) -> n
 
 def _softened(clip: np.ndarray, config: ComposeConfig, rng: np.random.Generator) -> np.ndarray:
     gain = 10 ** (float(rng.uniform(-1, 1)) * config.digit_level_db / 20)
-    return clip * np.float32(gain) * _edges(len(clip))
+    return fade_edges(clip * np.float32(gain))
+
+
+def fade_edges(samples: np.ndarray, *, sample_rate: int = audio.SAMPLE_RATE) -> np.ndarray:
+    """Fade a recording in and out over 5 ms, so that an edge that was cut does not click.
+
+    Parameters
+    ----------
+    samples : ndarray, shape (n_samples,)
+        A recording.
+    sample_rate : int
+        Samples per second.
+
+    Returns
+    -------
+    ndarray, shape (n_samples,)
+        A copy.
+
+    Examples
+    --------
+    >>> faded = fade_edges(np.ones(400, np.float32))
+    >>> float(faded[0]) < 0.1, float(faded[200])
+    (True, 1.0)
+
+    Lesson: 08
+    """
+    return samples * _edges(len(samples), round(0.005 * sample_rate))
 
 
 @functools.lru_cache(maxsize=256)
-def _edges(length: int) -> np.ndarray:
-    """Fade of 5 ms at both ends: a cut edge must not click."""
-    n = min(round(0.005 * audio.SAMPLE_RATE), length // 2)
+def _edges(length: int, fade: int) -> np.ndarray:
+    n = min(fade, length // 2)
     shape = np.ones(length, np.float32)
     if n:
         shape[:n] = (np.arange(n) + 0.5) / n

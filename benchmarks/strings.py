@@ -41,12 +41,15 @@ GOAL = 0.03
 DRAWS = 5000
 ONE_BY_ONE = strings.ComposeConfig(
     n_digits=(3, 7),
+    alone_digits=(3, 7),
     breath_share=0.0,
     alone_speed=(1.0, 1.0),
     trim_db=(-40.0, -40.0),
     gap_seconds=(0.05, 0.3),
     before_seconds=(0.05, 0.05),
     after_seconds=(0.05, 0.05),
+    tight_share=0.0,
+    long_share=0.0,
     digit_level_db=0.0,
     level_db=(-26.0, -26.0),
 ).clean()

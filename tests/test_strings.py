@@ -179,6 +179,17 @@ def test_digits_one_by_one_keep_pauses(beeps):
     assert np.allclose(string.starts[1:] - string.stops[:-1], 0.3, atol=2e-4)
 
 
+def test_silence_around_is_none_usual_or_long(beeps):
+    def around(**shares):
+        config = replace(CLEAN, before_seconds=(0.1, 0.1), after_seconds=(0.1, 0.1), **shares)
+        string = compose(beeps, n_digits=2, rng=rng(0), config=config)
+        return string.starts[0], string.seconds - string.stops[-1]
+
+    assert np.allclose(around(tight_share=1), 0, atol=0.006)
+    assert np.allclose(around(tight_share=0, long_share=0), 0.1, atol=0.006)
+    assert np.allclose(around(tight_share=0, long_share=1, long_seconds=(0.9, 0.9)), 0.9, atol=0.006)
+
+
 def test_composer_draws_every_digit_and_speaker(beeps):
     composer, generator = Composer(beeps), rng(0)
     drawn = [composer(rng=generator, n_digits=7) for _ in range(40)]
@@ -224,6 +235,7 @@ def test_compose_refuses_what_cannot_be_said(beeps, how, match):
         {"pace": (0, 1)},
         {"breath_share": 2},
         {"n_digits": (0, 3)},
+        {"alone_digits": (0, 1)},
         {"gap_seconds": (-1, 0)},
     ],
 )

@@ -3,6 +3,7 @@
 import itertools
 import threading
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -10,10 +11,11 @@ import pytest
 from asrlib import datasets, training
 from asrlib.__main__ import main
 from asrlib.models import CtcConfig
+from asrlib.passages import TimedWord
 from asrlib.string_recognizer import StringRecognizer
 from asrlib.strings import ComposeConfig
 from asrlib.training import STRING_RECIPES, StringTrainingConfig, train_strings
-from asrlib.training import strings as inside
+from asrlib.training import string_batches as inside
 
 TINY = StringTrainingConfig(
     steps=4,
@@ -49,7 +51,7 @@ def watched(digits, validation):
 
 
 def test_strings_depend_on_their_number_alone(digits):
-    with inside._Pool(digits, None, TINY) as one, inside._Pool(digits, None, TINY) as other:
+    with inside.Pool(digits, None, TINY) as one, inside.Pool(digits, None, TINY) as other:
         one.wait_for(5)
         one.wait_for(48)
         other.wait_for(48)
@@ -59,7 +61,7 @@ def test_strings_depend_on_their_number_alone(digits):
 
 def test_every_string_leaves_ctc_enough_steps(digits):
     hasty = replace(TINY, compose=ComposeConfig(n_digits=(6, 7), breath_share=1, pace=(0.1, 0.16)).clean())
-    with inside._Pool(digits, None, hasty) as pool:
+    with inside.Pool(digits, None, hasty) as pool:
         pool.wait_for(32)
     for picture, target in zip(pool.features, pool.targets, strict=True):
         repeats = sum(a == b for a, b in itertools.pairwise(target))
@@ -68,16 +70,75 @@ def test_every_string_leaves_ctc_enough_steps(digits):
 
 def test_natural_strings_come_in_their_share(digits):
     natural = datasets.strings("train")[:4]
-    with inside._Pool(digits, natural, replace(TINY, natural_share=1.0)) as pool:
+    with inside.Pool(digits, natural, replace(TINY, natural_share=1.0)) as pool:
         pool.wait_for(16)
     spoken = {" ".join(str(label - 1) for label in target) for target in pool.targets[:16]}
     assert spoken <= set(natural.labels.tolist()) and len(spoken) > 1
 
 
+class Oracle:
+    """Reads a few strings, and knows their words to be equally long."""
+
+    def __init__(self, known):
+        self.known = {samples.tobytes(): label for samples, label in known}
+
+    def transcribe(self, samples):
+        text = self.known.get(samples.tobytes(), "nothing")
+        words, whole = text.split(), len(samples) / 16_000
+        limits = np.linspace(0, whole, len(words) + 1)
+        timed = [TimedWord(w, a, b, 1.0) for w, a, b in zip(words, limits, limits[1:], strict=False)]
+        return SimpleNamespace(text=text, words=tuple(timed))
+
+
+def test_natural_strings_are_put_together_anew_from_those_that_are_read(digits):
+    natural = datasets.strings("train")[:3]
+    config = replace(TINY, natural_share=1.0, splice_after=0.0)
+    with inside.Pool(digits, natural, config) as pool:
+        pool.splice(Oracle([(natural.audio(i), natural.labels[i]) for i in (0, 2)]))
+        assert sorted(pool.cuts) == [0, 2]  # the second was misread, so nobody knows where its words part
+        assert [len(cuts) for cuts in pool.cuts.values()] == [
+            len(natural.labels[i].split()) + 1 for i in (0, 2)
+        ]
+        pool.wait_for(48)
+        rng = np.random.default_rng(0)
+        made = [pool._spliced(rng) for _ in range(60)]
+    assert any(text not in natural.labels for _, text in made)
+    stretches = {
+        " ".join(words[a:b])
+        for words in (natural.labels[i].split() for i in (0, 2))
+        for a in range(len(words))
+        for b in range(a + 1, len(words) + 1)
+    }
+    unknown = [text for _, text in made if not any(text.startswith(stretch) for stretch in stretches)]
+    spoken_by = {natural.speakers[i] for i in (0, 2)}
+    assert not unknown or spoken_by & set(digits.speakers.tolist())  # else there are no digits to mix in
+    for samples, text in made:
+        assert 0.05 < len(samples) / 16_000 / len(text.split()) < 1
+
+
+def test_strings_after_the_cut_wait_for_it(digits):
+    config = replace(TINY, steps=16, strings=48, natural_share=1.0, splice_after=0.5)
+    with inside.Pool(digits, datasets.strings("train")[:3], config) as pool:
+        assert inside.splice_step(config) == 8
+        assert 32 < pool.whole == inside.strings_seen(8, config) < 48
+        pool.wait_for(pool.whole)
+        assert pool._next == pool.whole
+        pool.splice(Oracle([]))
+        pool.wait_for(48)
+
+
+def test_noise_has_an_empty_text(digits):
+    with inside.Pool(digits, None, replace(TINY, empty_share=1.0)) as pool:
+        pool.wait_for(16)
+        batch = inside.StringBatches(pool, TINY, average=np.zeros(20, np.float32))[0]
+    assert all(target == [] for target in pool.targets)
+    assert batch[2].shape == (8, 1) and not batch[3].any()
+
+
 def test_batches_grow_with_the_pool_and_are_padded_with_zeros(digits):
-    with inside._Pool(digits, None, TINY) as pool:
-        batches = inside._Batches(pool, TINY, average=np.full(20, -9, np.float32))
-        seen = [batches.seen(step) for step in range(TINY.steps)]
+    with inside.Pool(digits, None, TINY) as pool:
+        batches = inside.StringBatches(pool, TINY, average=np.full(20, -9, np.float32))
+        seen = [inside.strings_seen(step, TINY) for step in range(TINY.steps)]
         batch, steps, targets, lengths = batches[2]
     assert seen[0] == 32 and seen == sorted(seen) and max(seen) <= 48
     assert batch.shape == (8, 4 * steps.max(), 20) and targets.shape == (8, lengths.max())
@@ -116,7 +177,7 @@ def test_same_seed_same_weights(watched, digits, validation):
 
 def test_the_features_statistics_are_those_of_the_strings(watched, digits):
     result, _ = watched
-    with inside._Pool(digits, None, TINY) as pool:
+    with inside.Pool(digits, None, TINY) as pool:
         pool.wait_for(32)
     frames = np.concatenate(pool.features[:32])
     assert np.allclose(result.recognizer.weights["input_norm/moving_mean"], frames.mean(axis=0), atol=1e-4)
@@ -131,9 +192,11 @@ def test_stopping_keeps_what_there_is(digits):
     assert isinstance(result.recognizer, StringRecognizer)
 
 
-def test_a_network_that_only_hears_the_past_can_be_trained(digits):
-    causal = replace(TINY, steps=1, epochs=1, model=replace(TINY.model, causal=True, bidirectional=False))
-    result = train_strings(digits, config=causal, progress=False)
+def test_a_network_that_only_hears_the_past_learns_from_natural_strings_too(digits):
+    causal = replace(
+        TINY, epochs=1, natural_share=0.5, model=replace(TINY.model, causal=True, bidirectional=False)
+    )
+    result = train_strings(digits, natural=datasets.strings("train")[:3], config=causal, progress=False)
     assert result.recognizer.network.stream() is not None
 
 

@@ -16,13 +16,8 @@ from asrlib.training.problems import problems
 from asrlib.training.progress import Progress, TrainingResult
 from asrlib.training.runs import Run, Runs
 from asrlib.training.steps import learning_rates
-from asrlib.training.strings import (
-    STRING_RECIPES,
-    StringProgress,
-    StringTrainingConfig,
-    StringTrainingResult,
-    train_strings,
-)
+from asrlib.training.string_config import STRING_RECIPES, StringTrainingConfig
+from asrlib.training.strings import StringProgress, StringTrainingResult, train_strings
 
 __all__ = [
     "OPTIMIZERS",
