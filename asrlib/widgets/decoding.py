@@ -273,7 +273,7 @@ class DecodingExplorer(Explorer):
     Examples
     --------
     >>> from asrlib import datasets
-    >>> from asrlib.recognizer import StringRecognizer                                    # doctest: +SKIP
+    >>> from asrlib.string_recognizer import StringRecognizer                             # doctest: +SKIP
     >>> some = datasets.strings("test")[:6]                                               # doctest: +SKIP
     >>> explorer = DecodingExplorer(StringRecognizer.default(), some)                     # doctest: +SKIP
     >>> explorer.still(snr_db=0.0, blank_bias=3.0)                                        # doctest: +SKIP
