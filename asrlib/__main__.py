@@ -390,16 +390,16 @@ def _write_text(
     try:
         transcript = _heard(_source(name), recognizer, options)
     except (AudioError, OSError) as error:
-        _complain(_one_line(error) if name != "-" else f"standard input: {_one_line(error)}")
+        _complain(f"{_called(name)}: {_one_line(error)}" if name == "-" else _one_line(error))
         return 1
     if options.json:
         print(json.dumps({"file": name, **transcript.to_dict()}, ensure_ascii=False), file=out, flush=True)
         return 0
     print(f"{name}: {transcript.text}" if len(options.files) > 1 else transcript.text, file=out, flush=True)
     if transcript.note:
-        _complain(f"{name}: {transcript.note}")
+        _complain(f"{_called(name)}: {transcript.note}")
     if transcript.audio_seconds > LONG_SECONDS:
-        _complain(f"{name}: {_pace(transcript.audio_seconds, transcript.milliseconds / 1000)}")
+        _complain(f"{_called(name)}: {_pace(transcript.audio_seconds, transcript.milliseconds / 1000)}")
     return 0
 
 
@@ -431,7 +431,7 @@ def _write_subtitles(
         out.write(entry)
         out.flush()
     written = f"{n_lines} subtitles." if n_lines else "No words were heard."
-    _complain(f"{name}: {written} {_pace(length, time.perf_counter() - began)}")
+    _complain(f"{_called(name)}: {written} {_pace(length, time.perf_counter() - began)}")
 
 
 def _timed_words(
@@ -445,6 +445,10 @@ def _timed_words(
 
 def _source(name: str) -> str | bytes:
     return sys.stdin.buffer.read() if name == "-" else name
+
+
+def _called(name: str) -> str:
+    return "standard input" if name == "-" else name
 
 
 def _search(recognizer: Recognizer | StringRecognizer, options: argparse.Namespace) -> dict[str, int]:
