@@ -72,10 +72,12 @@ WATCH = """
 () => {
     const watch = window.watch = {pieces: [], delay: Infinity, painted: []};
     const code = `registerProcessor("ear", class extends AudioWorkletProcessor {
+        heard = [];
         process(inputs) {
-            const channel = inputs[0][0];
+            if (inputs[0][0]) this.heard.push(...inputs[0][0]);
+            if (this.heard.length < 1024) return true;
             const stop = (currentFrame + 128) / sampleRate;
-            if (channel) this.port.postMessage({samples: channel.slice(), stop});
+            this.port.postMessage({samples: new Float32Array(this.heard.splice(0)), stop});
             return true;
         }
     });`;

@@ -64,6 +64,7 @@ class Live {
   constructor(model) {
     this.model = model;
     this.views = new Set();
+    this.drawing = null; // the picture of the page that will show what changed
     this.page = crypto.randomUUID?.() ?? String(Math.random());
     this.starts = 0;
     this.forgetTimes();
@@ -247,8 +248,10 @@ class Live {
   answered(message) {
     const at = performance.now();
     const { kind, session, number, words = [] } = message;
+    const news = message.lines || message.text !== this.text;
     if (message.lines) this.lines = message.lines;
     this.text = message.text;
+    if (news) this.draw();
     if (message.cleared) this.forgetTimes();
     if (session && session === this.session) {
       this.speaking = Boolean(message.speaking);
@@ -328,7 +331,14 @@ class Live {
     this.say(text, true);
   }
 
+  /** Show how things stand with the next picture of the page, however often that changed since the last one. */
   show() {
+    this.drawing ??= requestAnimationFrame(() => this.draw());
+  }
+
+  draw() {
+    cancelAnimationFrame(this.drawing);
+    this.drawing = null;
     for (const view of this.views) view.show(this);
   }
 
