@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from standin import standin
 
+from asrlib import datasets
 from asrlib.ctc_network import CtcNetwork
 from asrlib.decoding import greedy, log_softmax
 from asrlib.errors import AudioError
@@ -25,6 +26,8 @@ from asrlib.streaming import (
     VadConfig,
     voice_activity,
 )
+from asrlib.string_recognizer import StringRecognizer
+from asrlib.texts import wer
 
 RATE = 16_000
 chunk_sizes = st.lists(st.integers(1, 4000), min_size=1, max_size=6).filter(lambda sizes: sum(sizes) > 300)
@@ -67,6 +70,14 @@ def cut(samples, sizes):
 def listen(samples, sizes=(1600,), *, recognizer=None, **how):
     listener = StringListener(recognizer or standin(), patience_seconds=1e3, **how)
     return listener, list(listener.listen(cut(samples, sizes)))
+
+
+def parts_of(samples):
+    """Say from which sample to which each line is heard, by a gate of its own."""
+    turns = SpeechGate(StringListener(standin()).vad).push(samples)
+    starts = [turn.start for turn in turns if turn.kind == "open"]
+    ends = [turn.at for turn in turns if turn.kind == "shut"]
+    return list(zip(starts, [*ends, len(samples)][: len(starts)], strict=True))
 
 
 def without_chunks(told):
@@ -137,16 +148,13 @@ def test_what_is_heard_does_not_depend_on_the_chunks(sizes, seed, gated, longest
 @given(sizes=chunk_sizes, seed=st.integers(0, 5), bias=st.sampled_from([0.0, 2.0]))
 def test_a_line_has_the_scores_of_its_part_of_the_recording(sizes, seed, bias):
     samples, recognizer = scene(), standin(seed=seed)
-    gate = SpeechGate(StringListener(recognizer).vad)
-    turns = gate.push(samples)
+    parts = dict(parts_of(samples))
     listener, told = listen(samples, sizes, recognizer=recognizer, blank_bias=bias)
-    starts = [turn.start for turn in turns if turn.kind == "open"]
-    ends = [turn.at for turn in turns if turn.kind == "shut"] + [len(samples)]
     lines = [one for one in told if one.kind == "end"]
-    assert len(lines) + listener.ignored == len(starts) + gate.ignored
+    assert len(lines) + listener.ignored == len(parts) + 1  # the click
     for line in lines:
         start = round(line.start * RATE)
-        offline = recognizer.scores(samples[start : ends[starts.index(start)]])
+        offline = recognizer.scores(samples[start : parts[start]])
         np.testing.assert_allclose(line.scores, offline, atol=1e-3)
         biased = offline - bias * (np.arange(11) == 0)
         assert line.text.split() == [recognizer.labels[label - 1] for label in greedy(biased).labels]
@@ -328,6 +336,41 @@ def test_a_listener_takes_a_network_that_reads_both_ways():
         LookAheadStream(random_network(), block_seconds=0)
     with pytest.raises(ValueError, match="look_ahead_seconds"):
         LookAheadStream(random_network(), look_ahead_seconds=-1)
+
+
+# -- the recognisers that come with asrlib -------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def spoken():
+    """Naturally spoken strings of one speaker after the other, with pauses, and what was said."""
+    clips = list(datasets.strings("validation"))[::4]
+    pause = hiss(1.0)
+    return np.concatenate([pause, *(part for clip in clips for part in (clip.samples, pause))]), [
+        clip.label for clip in clips
+    ]
+
+
+@pytest.mark.parametrize("name", ["streaming", "default"])
+def test_the_shipped_recognisers_write_down_what_is_said(name, spoken):
+    samples, said = spoken
+    recognizer = getattr(StringRecognizer, name)()
+    how = {} if name == "streaming" else {"look_ahead_seconds": 30.0}
+    listener, told = listen(samples, recognizer=recognizer, **how)
+    lines = [one for one in told if one.kind == "end"]
+    assert len(lines) == len(said) and listener.ignored == 0
+    assert wer(said, [line.text for line in lines]) < 0.2
+    for line, (start, end) in zip(lines, parts_of(samples), strict=True):
+        np.testing.assert_allclose(line.scores, recognizer.scores(samples[start:end]), atol=1e-2)
+
+
+def test_a_short_look_ahead_hears_what_the_whole_utterance_is(spoken):
+    recognizer = StringRecognizer.default()
+    near, whole = (
+        [one.text for one in listen(spoken[0], recognizer=recognizer, **how)[1] if one.kind == "end"]
+        for how in ({}, {"look_ahead_seconds": 30.0})
+    )
+    assert wer(whole, near) < 0.1
 
 
 # -- time, order and memory ----------------------------------------------------------------------------

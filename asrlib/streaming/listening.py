@@ -160,12 +160,13 @@ class StringListener:
 
     Examples
     --------
-    >>> from asrlib.string_recognizer import StringRecognizer  # doctest: +SKIP
-    >>> listener = StringListener(StringRecognizer.streaming())  # doctest: +SKIP
-    >>> for chunk in microphone:  # doctest: +SKIP
-    ...     for event in listener.push(chunk):
-    ...         print(event.text, end=" " if event.kind == "word" else "\\n")
-    5 0 3 5 0 3
+    >>> from asrlib import datasets
+    >>> from asrlib.string_recognizer import StringRecognizer
+    >>> sound = np.append(datasets.strings("validation")[1].samples, np.zeros(16_000, np.float32))
+    >>> listener = StringListener(StringRecognizer.default())
+    >>> told = [one for start in range(0, len(sound), 1600) for one in listener.push(sound[start:][:1600])]
+    >>> [one.kind for one in told].count("end"), told[-1].text == listener.text
+    (1, True)
 
     References
     ----------
@@ -218,6 +219,16 @@ class StringListener:
 
     def reset(self) -> None:
         """Forget the stream, its noise floor and its counters, and begin another.
+
+        Examples
+        --------
+        >>> from asrlib.string_recognizer import StringRecognizer
+        >>> listener = StringListener(StringRecognizer.streaming())
+        >>> listener.flush()
+        []
+        >>> listener.reset()
+        >>> listener.push(np.zeros(1600, np.float32))
+        []
 
         Lesson: 09
         """
@@ -328,6 +339,15 @@ class StringListener:
         RuntimeWarning
             Once in a stream, when the machine is too slow for it.
 
+        Examples
+        --------
+        >>> from asrlib.string_recognizer import StringRecognizer
+        >>> listener = StringListener(StringRecognizer.streaming())
+        >>> listener.push(np.zeros(1600, np.float32), sample_rate=8_000)
+        Traceback (most recent call last):
+        ...
+        asrlib.errors.AudioError: A chunk at 8000 Hz came; this stream runs at 16000 Hz. ...
+
         Lesson: 09
         """
         began = self.clock()
@@ -351,6 +371,12 @@ class StringListener:
         ------
         ValueError
             After an earlier `flush`.
+
+        Examples
+        --------
+        >>> from asrlib.string_recognizer import StringRecognizer
+        >>> StringListener(StringRecognizer.streaming()).flush()
+        []
 
         Lesson: 09
         """
@@ -382,6 +408,13 @@ class StringListener:
         ------
         AudioError, ValueError
             As in `push`.
+
+        Examples
+        --------
+        >>> from asrlib.string_recognizer import StringRecognizer
+        >>> quiet = [np.zeros(1600, np.float32)] * 3
+        >>> list(StringListener(StringRecognizer.streaming()).listen(quiet))
+        []
 
         Lesson: 09
         """

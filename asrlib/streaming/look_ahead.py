@@ -96,6 +96,15 @@ class LookAheadStream:
     def reset(self) -> None:
         """Forget the stream and begin another.
 
+        Examples
+        --------
+        >>> from asrlib.string_recognizer import StringRecognizer
+        >>> stream = LookAheadStream(StringRecognizer.default().network)
+        >>> _ = stream.flush()
+        >>> stream.reset()
+        >>> stream.push(np.zeros((0, 20), np.float32)).shape
+        (0, 11)
+
         Lesson: 09
         """
         config, width, channels = self.network.config, self.network.n_features, 1
@@ -129,6 +138,13 @@ class LookAheadStream:
             When the frames have another shape or are not finite, or after `flush`. The stream is then as it
             was.
 
+        Examples
+        --------
+        >>> from asrlib.string_recognizer import StringRecognizer
+        >>> stream = LookAheadStream(StringRecognizer.default().network)
+        >>> stream.push(np.full((26, 20), -9.0)).shape, stream.push(np.full((1, 20), -9.0)).shape
+        ((0, 11), (2, 11))
+
         Lesson: 09
         """
         refuse_finished(self._finished)
@@ -152,6 +168,13 @@ class LookAheadStream:
         ------
         ValueError
             After an earlier `flush`.
+
+        Examples
+        --------
+        >>> from asrlib.string_recognizer import StringRecognizer
+        >>> stream = LookAheadStream(StringRecognizer.default().network)
+        >>> stream.push(np.full((20, 20), -9.0)).shape, stream.flush().shape
+        ((0, 11), (5, 11))
 
         Lesson: 09
         """
