@@ -419,7 +419,7 @@ def _another_python(*arguments: str, timeout: float) -> subprocess.CompletedProc
         "CUDA_VISIBLE_DEVICES": "-1",  # the converter only writes a graph down
     }
     return subprocess.run(
-        [sys.executable, "-c", program, *arguments],
+        [sys.executable, "-P", "-c", program, *arguments],  # -P: no module of the folder one works in
         env=os.environ | settings,
         capture_output=True,
         text=True,
