@@ -16,7 +16,8 @@ sound to wait for, is not in it: a real one takes its buffer on top.
 
 The painting is seen by an observer of the page's text, not by the widget: it takes the time when the picture
 that followed the change is out. Words are matched with what was written by the cheapest alignment of the two
-texts; a word that was misheard counts with its time, one that was not written is named.
+texts; a word that was misheard counts with its time, one that was not written is counted as missed. A
+listener that decides before a word has ended, as one may for "seven" once "sev" is out, gets a time below 0.
 
 The number that the widget shows the learner starts at the listener's own time for the word. It is printed
 beside, with its parts.

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from asrlib import audio, datasets
+from asrlib import audio, datasets, texts
 from asrlib.errors import AudioError
 from asrlib.recognizer import Recognizer
 from asrlib.streaming.rate import StreamingResampler
@@ -141,6 +141,17 @@ def test_a_word_is_heard_from_a_clip_as_from_the_microphone():
     assert live.text == "7 4"
     assert live.told[-1]["lines"] == [{"text": "7 4", "lost": 0.0}]
     assert "2 words heard" in repr(live)
+
+
+def test_left_to_itself_it_writes_strings_a_line_after_each_pause():
+    live = connected(LiveMicrophone())
+    clip = datasets.strings("test")[0]
+    pause = np.zeros(16_000, np.float32)
+    told = live.hear(np.concatenate([pause, clip.samples, pause, clip.samples, pause]))
+    assert [event.kind for event in told].count("end") == len(live.lines) == 2
+    assert live.text == "\n".join(event.text for event in told if event.kind == "end")
+    for line in live.lines:
+        assert texts.edit_distance(line.text.split(), clip.label.split()) <= 1
 
 
 def test_what_passes_full_scale_is_scaled_and_not_refused(live):

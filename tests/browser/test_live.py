@@ -144,10 +144,10 @@ def stage(lab):
 
 @pytest.fixture(scope="module")
 def recording(tmp_path_factory):
-    """Ten digits of one speaker, 0.4 s apart, as a file for the fake microphone."""
+    """Ten digits of one speaker, 0.3 s apart, as a file for the fake microphone."""
     clips = datasets.digits("test")
     clips = clips.where(speaker=clips.speakers[0])
-    pause = np.random.default_rng(0).normal(0, 1e-4, round(0.4 * RATE)).astype(np.float32)
+    pause = np.random.default_rng(0).normal(0, 1e-4, round(0.3 * RATE)).astype(np.float32)
     spoken = [part for digit in DIGITS for part in (clips.where(label=digit)[0].samples, pause)]
     samples = audio.resample(np.concatenate(spoken), source_rate=RATE, target_rate=48_000)
     return audio.write(tmp_path_factory.mktemp("live") / "digits.wav", samples, sample_rate=48_000)
@@ -326,10 +326,9 @@ def test_an_hour_leaves_no_more_behind_than_ten_minutes(stage):
 # --- all of it, in JupyterLab
 
 CELL = """
-from asrlib.recognizer import Recognizer
 from asrlib.widgets import LiveMicrophone
 old = globals().get("live")
-live = LiveMicrophone(Recognizer.default())
+live = LiveMicrophone()
 live
 """
 
@@ -397,15 +396,14 @@ def test_text_comes_while_one_speaks_and_survives_what_happens_to_notebooks(less
     page.evaluate(
         "code => void window.jupyterapp.shell.currentWidget.sessionContext.session.kernel"
         ".requestExecute({code, store_history: false})",
-        "__import__('time').sleep(3)",
+        "__import__('time').sleep(2)",
     )
     view.get_by_text("The kernel is busy or out of reach").wait_for()
     lesson.screenshot("live_busy")
     view.get_by_text("Listening. Speak now.").wait_for()
     assert value(lesson, "live.lost_seconds") == 0
-    heard = value(lesson, "live.text.split()")
-    assert len(heard) > 6
-    assert share_right(heard) >= 0.7
+    lesson.wait_until(lambda: len(said(view)) >= 7, "what was said meanwhile did not appear")
+    assert share_right(said(view)) >= 0.7
     # The cell run again: the microphone of the one before is off, the new one can start.
     lesson.run_all()
     assert value(lesson, "[old.listening, live.listening, old.error]") == [False, False, None]
