@@ -49,6 +49,9 @@ class StringTrainingConfig:
     weight_average : float
         Share of its past that the running average of the weights keeps in every step; the average is what
         comes out.
+    blank_penalty : float
+        How much less the finished network trusts the blank, as a natural logarithm: CTC learns to say nothing
+        too often, which shows as words left out.
     warp : (float, float)
         Range of the frequency warp of the features.
     gain : float
@@ -87,6 +90,7 @@ class StringTrainingConfig:
     weight_decay: float = 1e-3
     clip_norm: float = 1.0
     weight_average: float = 0.995
+    blank_penalty: float = 0.0
     warp: tuple[float, float] = (0.85, 1.2)
     gain: float = 1.0
     mask_frames: int = 5
@@ -131,6 +135,7 @@ _SHIPPED = StringTrainingConfig(
     strings=9_000,
     natural_share=0.35,
     empty_share=0.04,
+    blank_penalty=1.0,  # of 0, 1 and 2: fewer errors on validation, and no more words heard in noise
     masks=2,
     mask_bands=4,
     # All that natural strings have: hissed sounds lie above 4 kHz. Half of the strings lose them again.

@@ -233,6 +233,7 @@ class _Learner:
         for variable, average in zip(variables, self.averages, strict=True):
             variable.assign(average)
         averaged = get_weights(self.model, config=self.config.model)
+        averaged["logits/bias"][decoding.BLANK] -= self.config.blank_penalty
         for variable, value in zip(variables, now, strict=True):
             variable.assign(value)
         return averaged
