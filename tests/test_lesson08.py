@@ -384,7 +384,10 @@ def test_the_tiles_of_the_game_are_those_of_the_result(theme):
     for symbols in ("7799––", "–7–9–9", "999999", "––––––"):
         still = game.still(**{f"step_{step}": symbol for step, symbol in enumerate(symbols, 1)})
         rows = [[tile for tile, _ in tiles if tile.get_visible()] for tiles in game._tiles]
-        assert list(map(len, rows)) == [6, len(still.result.runs), len(still.result.text)]
+        assert list(map(len, rows)) == [
+            6,
+            *map(len, (still.result.runs, still.result.text, still.result.wanted)),
+        ]
         assert sum(tile.get_width() + 0.06 for tile in rows[1]) == pytest.approx(6)
         changed = (game.picture.pixels() != game.picture.drawn_anew()).any(axis=2)
         assert not changed.any()
@@ -454,6 +457,7 @@ def test_the_explorer_reads_what_was_said(explorer):
         still = explorer.still(clip=name)
         assert still.result.heard == still.result.said == tuple(said.split())
         assert f"Said {said}, heard {said}" in still.text and "All right." in still.text
+        assert explorer._written.get_text() == f"heard: {said}"
         assert still.result.all_errors.errors == 0
 
 

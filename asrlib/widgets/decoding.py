@@ -82,7 +82,7 @@ class CollapseGame(Explorer):
     Lesson: 08
     """
 
-    size = (8.0, 3.0)
+    size = (8.0, 3.4)
 
     def controls(self) -> dict[str, ipywidgets.Widget]:
         """Return the controls: what to write, and the symbol of each step."""
@@ -110,11 +110,12 @@ class CollapseGame(Explorer):
         return Collapsed(path, tuple(runs), tuple(decoding.collapse(path)), wanted, ways)
 
     def build(self, figure: Figure, result: Collapsed) -> list[Artist]:
-        """Draw three rows of tiles: the path, its runs, and the text."""
+        """Draw rows of tiles: the path, its runs, the text, and below them the text that is wanted."""
         axes = prepared(figure.subplots(), size=self.size)
-        rows = ("the path", "1. merge repeats", "2. drop blanks")
+        rows = ("the path", "1. merge repeats", "2. drop blanks", "wanted")
         axes.set_yticks(range(len(rows)), rows)
-        axes.set_ylim(2.6, -0.6)
+        axes.set_ylim(3.6, -0.6)
+        axes.axhline(2.5, color=look().quiet, linewidth=0.8)
         axes.set_xlim(0, _STEPS)
         axes.set_xticks(np.arange(_STEPS) + 0.5, [f"step {step}" for step in range(1, _STEPS + 1)])
         axes.tick_params(length=0)
@@ -136,7 +137,8 @@ class CollapseGame(Explorer):
         """Colour the tiles, stretch them over their runs, and hide what is dropped."""
         path = [(label, step, 1) for step, label in enumerate(result.path)]
         kept = [run for run in result.runs if run[0] != BLANK]
-        for tiles, shown in zip(self._tiles, (path, result.runs, kept), strict=True):
+        wanted = [(label, step, 1) for step, label in enumerate(result.wanted)]
+        for tiles, shown in zip(self._tiles, (path, result.runs, kept, wanted), strict=True):
             for number, (tile, text) in enumerate(tiles):
                 visible = number < len(shown)
                 tile.set_visible(visible)
@@ -281,7 +283,7 @@ class DecodingExplorer(Explorer):
     Lesson: 08
     """
 
-    size = (9.2, 5.2)
+    size = (9.2, 5.4)
     dpi = 90
 
     def __init__(self, recognizer: Scorer, clips: SpeechDataset, *, seed: int = 0) -> None:
@@ -357,6 +359,10 @@ class DecodingExplorer(Explorer):
         sound.set(
             ylabel="mel band", yticks=[0, 20, 39], ylim=(-0.5, _PICTURE.n_mels - 0.5), facecolor="black"
         )
+        sound.set_title(" ")  # keeps the place of what is written above
+        self._written = sound.text(
+            0, 1.04, "", transform=sound.transAxes, fontsize=12, fontweight="bold", color=look().ink
+        )
         self._lines = []
         for label in range(len(result.labels) + 1):
             (line,) = chances.plot(
@@ -385,7 +391,15 @@ class DecodingExplorer(Explorer):
         self._shown_seconds = 0.0
         for axes in figure.axes:
             axes.autoscale(False)
-        return [self._image, *self._lines, *self._names, self._share, self._path, self._missing]
+        return [
+            self._image,
+            self._written,
+            *self._lines,
+            *self._names,
+            self._share,
+            self._path,
+            self._missing,
+        ]
 
     def draw(self, result: Decoded) -> None:
         """Show this recording's picture, spikes and lattice."""
@@ -398,6 +412,7 @@ class DecodingExplorer(Explorer):
         if not 0.7 * self._shown_seconds < seconds <= self._shown_seconds:
             self._shown_seconds = math.ceil(5 * seconds) / 5
             set_limits(self._lattice, x=(0, self._shown_seconds))
+        self._written.set_text(f"heard: {' '.join(result.heard) or '(nothing)'}")
         self._draw_spikes(result)
         self._draw_lattice(result)
 
