@@ -55,7 +55,7 @@ LEAD, TAIL = 3.0, 2.5  # seconds of quiet around the words
 NEAR = 0.5  # seconds around where a word should be that are searched for it
 
 LISTENERS = {
-    "strings": "StringListener(StringRecognizer.default())",
+    "strings": "None",  # what a live microphone takes by itself
     "causal": "StringListener(StringRecognizer.streaming())",
     "words": "StreamingRecognizer(Recognizer.default())",
 }

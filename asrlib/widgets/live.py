@@ -36,6 +36,8 @@ MOST_LINES = 50
 """Finished lines that are kept; older ones go."""
 MOST_EVENTS = 500
 """Events and latencies that are kept; older ones go."""
+LOOK_AHEAD_SECONDS = 0.32
+"""How far a network that reads both ways looks ahead here: as far as words still come well within 300 ms."""
 PAUSE_SECONDS = 1.5
 """A line ends after such a pause, where the listener does not say itself where lines end."""
 ABANDONED_SECONDS = 2.0
@@ -493,7 +495,9 @@ def _listener_for(wanted: Any) -> Listener:
     from asrlib.string_recognizer import StringRecognizer
 
     if wanted is None or isinstance(wanted, StringRecognizer):
-        return StringListener(wanted or StringRecognizer.default())
+        recognizer = wanted or StringRecognizer.default()
+        looks_ahead = recognizer.model.bidirectional
+        return StringListener(recognizer, look_ahead_seconds=LOOK_AHEAD_SECONDS if looks_ahead else None)
     raise TypeError(
         f"{type(wanted).__name__} came. Expected a listener with push(chunk, sample_rate=), a Recognizer "
         "or a StringRecognizer."
