@@ -80,10 +80,18 @@ class Spoken:
 
 
 def spoken(n_strings: int, *, seed: int = 0) -> list[Spoken]:
-    """Put strings together from single digits of the test speakers, over a faint hiss."""
+    """Put strings together from single digits of the test speakers, whole ones, so that their ends are."""
     rng = np.random.default_rng(seed)
-    config = strings.ComposeConfig(n_digits=(3, 6), level_db=(-26.0, -20.0), breath_share=0.5).clean()
-    composer = strings.Composer(datasets.digits("test"), config)
+    config = strings.ComposeConfig(
+        n_digits=(3, 6),
+        breath_share=0.5,
+        pace=(0.28, 0.42),
+        alone_speed=(1.0, 1.0),
+        trim_db=(-40.0, -35.0),
+        level_db=(-26.0, -20.0),
+    )
+    people = np.unique(datasets.strings("test").speakers).tolist()  # those of the natural strings
+    composer = strings.Composer(datasets.digits("test").where(speaker=people), config.clean())
     parts = []
     for _ in range(n_strings):
         string = composer(rng=rng)
