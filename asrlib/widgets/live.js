@@ -13,8 +13,8 @@ const WINDOW = 100; // pieces over which the clocks of sound and page are compar
 
 const INVITATION = "Press Start, wait for “speak now”, then speak: digits, one after the other.";
 const MEANING =
-  "Counted on this page’s clock, from the time that the listener gives the word in the sound until its letters are " +
-  "painted. What the sound device takes before comes on top.";
+  "Counted on this page’s clock, from the time that the listener gives the word (a network of strings places it " +
+  "inside the word, before its end) until its letters are painted. What the sound device takes before comes on top.";
 const GONE = "The kernel was restarted or shut down, so nobody listens any more. Run this cell again.";
 
 const seconds = (ms) => (ms / 1000).toFixed(1);
