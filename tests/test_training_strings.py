@@ -68,6 +68,13 @@ def test_every_string_leaves_ctc_enough_steps(digits):
         assert len(picture) // 4 > len(target) + repeats
 
 
+def test_what_is_too_short_for_one_answer_is_drawn_again(digits):
+    tight = ComposeConfig(n_digits=(1, 2), breath_share=1, pace=(0.01, 0.1), tight_share=1).clean()
+    with inside.Pool(digits, None, replace(TINY, compose=tight)) as pool:
+        pool.wait_for(48)
+    assert min(map(len, pool.features)) >= 8
+
+
 def test_natural_strings_come_in_their_share(digits):
     natural = datasets.strings("train")[:4]
     with inside.Pool(digits, natural, replace(TINY, natural_share=1.0)) as pool:

@@ -107,10 +107,9 @@ class Pool:
             if len(samples) > self.config.max_seconds * audio.SAMPLE_RATE:
                 continue
             target = decoding.to_labels(text.split(), self.labels)
-            prepared = features.extract(samples, self.config.features)
-            steps = models.n_steps(len(prepared), self.config.model)
+            steps = models.n_steps(self.config.features.n_frames(len(samples)), self.config.model)
             if steps >= decoding.frames_needed(target) + _SPARE_STEPS:
-                return prepared, target
+                return features.extract(samples, self.config.features), target
 
     def _spoken(self, rng: np.random.Generator) -> tuple[np.ndarray, str]:
         """Disturb a naturally spoken string, whole or put together anew, as a composed one is."""

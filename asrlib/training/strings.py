@@ -293,7 +293,7 @@ class _Course:
     def run(self) -> bool:
         """Take all steps, or until asked to stop; tell whether that was so."""
         config = self.config
-        ends = np.linspace(0, config.steps, config.epochs + 1).round().astype(int)
+        ends = np.linspace(0, config.steps, config.epochs + 1).round().astype(int).tolist()
         for epoch, (first, end) in enumerate(itertools.pairwise(ends), start=1):
             losses: list[float] = []
             for step in range(first, end):
