@@ -102,7 +102,7 @@ class LookAheadStream:
         >>> stream = LookAheadStream(StringRecognizer.default().network)
         >>> _ = stream.flush()
         >>> stream.reset()
-        >>> stream.push(np.zeros((0, 20), np.float32)).shape
+        >>> stream.push(np.zeros((0, stream.network.n_features))).shape
         (0, 11)
 
         Lesson: 09
@@ -142,7 +142,8 @@ class LookAheadStream:
         --------
         >>> from asrlib.string_recognizer import StringRecognizer
         >>> stream = LookAheadStream(StringRecognizer.default().network)
-        >>> stream.push(np.full((26, 20), -9.0)).shape, stream.push(np.full((1, 20), -9.0)).shape
+        >>> frames = np.full((27, stream.network.n_features), -9.0)
+        >>> stream.push(frames[:26]).shape, stream.push(frames[26:]).shape
         ((0, 11), (2, 11))
 
         Lesson: 09
@@ -173,7 +174,7 @@ class LookAheadStream:
         --------
         >>> from asrlib.string_recognizer import StringRecognizer
         >>> stream = LookAheadStream(StringRecognizer.default().network)
-        >>> stream.push(np.full((20, 20), -9.0)).shape, stream.flush().shape
+        >>> stream.push(np.full((20, stream.network.n_features), -9.0)).shape, stream.flush().shape
         ((0, 11), (5, 11))
 
         Lesson: 09
