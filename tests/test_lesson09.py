@@ -516,7 +516,7 @@ def test_when_a_word_is_written_follows_the_queue():
 
 
 def test_the_explorer_counts_errors_as_the_course_does(explorer, clips):
-    result = explorer.compute(**explorer.values)
+    result = explorer.compute(**{**explorer.values, "network": realtime.CAUSAL})
     heard = [" ".join(word for word, _ in ungated(explorer.causal, samples)) for samples in explorer._sounds]
     assert result.errors.rate == pytest.approx(texts.wer(clips.labels.tolist(), heard))
     assert {name: len(rows) for name, rows in result.places.items()} == {
@@ -532,6 +532,9 @@ def test_the_explorer_tells_and_draws_what_it_found(explorer):
     assert "looking ahead 320 ms; chunks of 200 ms" in still.text
     assert f"Here said {still.result.said}, written {still.result.wrote}." in still.text
     assert "too slow" in explorer.still(factor=1.1).text
+    early = explorer.still(network=realtime.CAUSAL, chunk_seconds=0.01)
+    middle = np.median(early.result.latencies_ms)
+    assert f"{abs(middle):.0f} ms {'before' if round(middle) < 0 else 'after'} their end" in early.text
     late = explorer.still(network=realtime.WHOLE, factor=1.1)
     assert len(explorer.sound(late.result)) >= 16_000 * late.result.answers[-1][1]
 

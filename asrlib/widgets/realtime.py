@@ -205,7 +205,7 @@ class StreamingExplorer(Explorer):
         chunks = [(f"{1000 * seconds:.0f} ms", seconds) for seconds in _CHUNKS]
         factors = [(f"{100 * factor:.0f} % of the time", factor) for factor in _FACTORS]
         return {
-            "network": choice("network", [CAUSAL, BOTH_WAYS, WHOLE]),
+            "network": choice("network", [CAUSAL, BOTH_WAYS, WHOLE], value=BOTH_WAYS),
             "look_ahead_seconds": steps("look-ahead", ahead, value=0.16),
             "chunk_seconds": steps("chunk", chunks, value=0.1),
             "factor": steps("computing", factors, value=0.05),
@@ -375,8 +375,8 @@ class StreamingExplorer(Explorer):
         )
         if len(result.latencies_ms):
             text += (
-                f"Half of the words are written {np.median(result.latencies_ms):.0f} ms after they end, 9 of "
-                f"10 within {np.percentile(result.latencies_ms, 90):.0f} ms. "
+                f"Half of the words are written no later than {_after(np.median(result.latencies_ms))} their "
+                f"end, 9 of 10 no later than {_after(np.percentile(result.latencies_ms, 90))} it. "
             )
         text += (
             f"Word error rate {100 * result.errors.rate:.1f} %: {result.errors.errors} errors in "
@@ -534,6 +534,10 @@ def _hits(edits: Sequence[texts.Edit], spoken: Sequence[tuple[str, float, float]
 def _counted(aligned: Sequence[Sequence[texts.Edit]]) -> texts.ErrorCounts:
     kinds = Counter(edit.kind for edits in aligned for edit in edits)
     return texts.ErrorCounts(kinds["hit"], kinds["substitution"], kinds["deletion"], kinds["insertion"])
+
+
+def _after(milliseconds: float) -> str:
+    return f"{abs(milliseconds):.0f} ms {'before' if round(milliseconds) < 0 else 'after'}"
 
 
 def _median(values: np.ndarray) -> float:
