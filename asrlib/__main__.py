@@ -214,8 +214,8 @@ def _train_strings(options: argparse.Namespace) -> int:
     config = training.STRING_RECIPES[options.recipe]
     names = ("steps", "batch_size", "learning_rate", "seed")
     chosen = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
+    chosen["epochs"] = min(config.epochs, chosen.get("steps", config.steps))
     config = replace(config, **chosen)
-    config = replace(config, epochs=min(config.epochs, config.steps))
     digits, validation = datasets.digits("train"), datasets.strings("validation")
     natural = datasets.strings("train") if config.natural_share else None
     _complain(f"training on strings composed of {digits!r}")
