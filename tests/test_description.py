@@ -157,7 +157,7 @@ def test_multiply_adds_equal_those_that_tensorflow_counts(config):
         (RnnConfig(cell="simple", units=5, head="last"), models.rnn),
         (CrnnConfig(conv_channels=(3, 4), gru_units=5), models.crnn),
     ],
-    ids=str,
+    ids=lambda part: getattr(part, "__name__", str(part)),
 )
 def test_multiply_adds_of_recurrent_networks_equal_those_of_the_unrolled_graph(config, builder):
     """In a loop TensorFlow counts one step only; written out, it counts them all."""
