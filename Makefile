@@ -68,7 +68,7 @@ lab: environment
 test: test-unit test-notebooks
 
 test-unit: environment
-	@$(PYTEST) tests asrlib --doctest-modules --ignore=tests/browser $(ARGS)
+	@$(PYTEST) -n 2 --dist loadfile tests asrlib --doctest-modules --ignore=tests/browser $(ARGS)
 
 test-notebooks: environment
 	@$(PYTEST) $(NBVAL) notebooks $(ARGS)
