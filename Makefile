@@ -71,7 +71,7 @@ test-unit: environment
 	@$(PYTEST) -n 2 --dist loadfile tests asrlib --doctest-modules --ignore=tests/browser $(ARGS)
 
 test-notebooks: environment
-	@$(PYTEST) $(NBVAL) notebooks $(ARGS)
+	@$(PYTEST) -n 2 --dist loadfile $(NBVAL) notebooks $(ARGS)
 
 test-browser: environment
 	@if [ -z "$(CHROMIUM)" ]; then \
