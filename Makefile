@@ -40,7 +40,7 @@ help:
 	@echo 'make lab           open lesson 0 in JupyterLab   (make lab ARGS=--no-browser prints the address)'
 	@echo 'make test          unit tests, the examples in the documentation, every lesson from top to bottom'
 	@echo 'make test-browser  the lessons in a real JupyterLab, in Chromium'
-	@echo 'make bench         measure speed: features against other libraries, sliders in Chromium, the recogniser'
+	@echo 'make bench         measure: features beside other libraries, sliders and live text in Chromium, the recognisers'
 	@echo 'make train         train the shipped recogniser of words again, from the bundled recordings'
 	@echo 'make train-strings  train the two shipped recognisers of strings of digits again'
 	@echo 'make doctor        check this machine and say what to do about each trouble'
@@ -81,11 +81,15 @@ test-browser: environment
 	fi
 	@CHROMIUM="$(CHROMIUM)" $(PYTEST) tests/browser $(ARGS)
 
-# One after another: what runs beside a measurement is measured with it. About ten minutes on two cores.
+# One after another: what runs beside a measurement is measured with it. About twenty minutes on two cores.
 bench: environment
 	@$(QUIET) $(RUN) benchmarks/features.py
 	@CHROMIUM="$(CHROMIUM)" $(QUIET) $(RUN) benchmarks/latency.py
 	@$(QUIET) $(RUN) benchmarks/speed.py
+	@$(QUIET) $(RUN) benchmarks/strings.py
+	@$(QUIET) $(RUN) benchmarks/realtime.py
+	@CHROMIUM="$(CHROMIUM)" $(QUIET) $(RUN) benchmarks/live.py
+	@$(QUIET) $(RUN) benchmarks/export.py
 
 # The command that made asrlib/assets/digits.asr. One thread, because sums in another order give other weights.
 ONE_THREAD := TF_NUM_INTRAOP_THREADS=1 TF_NUM_INTEROP_THREADS=1 OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
