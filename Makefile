@@ -96,7 +96,8 @@ ONE_THREAD := TF_NUM_INTRAOP_THREADS=1 TF_NUM_INTEROP_THREADS=1 OMP_NUM_THREADS=
 train: environment
 	@$(QUIET) $(ONE_THREAD) $(RUN) -m asrlib train --recipe shipped --out asrlib/assets/digits.asr $(ARGS)
 
-# The commands that made asrlib/assets/strings.asr (hears the whole string first) and streaming.asr (never waits).
+# The recipes of asrlib/assets/strings.asr (hears the whole string first) and streaming.asr (never waits). Another run of
+# them gives other weights: README says how far apart.
 train-strings: environment
 	@$(QUIET) $(ONE_THREAD) $(RUN) -m asrlib train --recipe strings --out asrlib/assets/strings.asr $(ARGS)
 	@$(QUIET) $(ONE_THREAD) $(RUN) -m asrlib train --recipe streaming --out asrlib/assets/streaming.asr $(ARGS)
