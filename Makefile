@@ -81,7 +81,7 @@ test-browser: environment
 	fi
 	@CHROMIUM="$(CHROMIUM)" $(PYTEST) tests/browser $(ARGS)
 
-# One after another: what runs beside a measurement is measured with it. About twenty minutes on two cores.
+# One after another: what runs beside a measurement is measured with it. Well over ten minutes.
 bench: environment
 	@$(QUIET) $(RUN) benchmarks/features.py
 	@CHROMIUM="$(CHROMIUM)" $(QUIET) $(RUN) benchmarks/latency.py
