@@ -74,7 +74,7 @@ _CHOICES = {
     "log_unit": ("natural", "decibel"),
     "first_coefficient": ("cepstrum", "frame_energy", "spectrum_energy"),
     "kind": ("log_mel", "mfcc"),
-    "normalization": ("none", "mean", "utterance"),
+    "normalization": ("none", "level", "mean", "utterance"),
 }
 _DECIBELS_PER_NEPER = 10 / math.log(10)
 
@@ -157,9 +157,10 @@ class FeatureConfig:
         squares of the frame (before its pre-emphasis and window), or the log of the sum of its spectrum.
     kind : {"log_mel", "mfcc"}
         What `extract` gives.
-    normalization : {"none", "mean", "utterance"}
-        What `extract` does per recording: nothing, subtract the mean over time, or also divide by the
-        standard deviation.
+    normalization : {"none", "level", "mean", "utterance"}
+        What `extract` does per recording: nothing; subtract one number, the mean of all features, which takes
+        away how loud it is; subtract the mean over time of each coefficient, which also takes away the
+        microphone and the word's average colour; or divide by the standard deviation too.
 
     Raises
     ------
@@ -889,15 +890,16 @@ def cmvn(features: np.ndarray, kind: str = "utterance", *, mask: np.ndarray | No
     ----------
     features : ndarray, shape (n_frames, n_coefficients) or (batch, n_frames, n_coefficients)
         Log-mel or cepstral features.
-    kind : {"utterance", "mean", "none"}
-        "mean" subtracts the mean; "utterance" divides by the standard deviation too; "none" changes nothing.
+    kind : {"utterance", "mean", "level", "none"}
+        "mean" subtracts the mean of each coefficient; "utterance" divides by its standard deviation too;
+        "level" subtracts one number, the mean over all coefficients; "none" changes nothing.
     mask : ndarray of bool, shape (n_frames,) or (batch, n_frames), optional
         The frames whose mean and deviation count, such as those with speech. All frames are changed.
 
     Returns
     -------
     ndarray
-        Same shape, float32. A coefficient that never changes becomes 0.
+        Same shape, float32. A coefficient that never changes becomes 0, unless the kind is "level" or "none".
 
     Raises
     ------
@@ -926,8 +928,10 @@ def cmvn(features: np.ndarray, kind: str = "utterance", *, mask: np.ndarray | No
     # Sums in double precision: the mean of equal values is then exactly that value.
     count = counted.sum(axis=-2, keepdims=True, dtype=np.float64)
     mean = (features * counted).sum(axis=-2, keepdims=True, dtype=np.float64) / count
+    if kind == "level":
+        mean = mean.mean(axis=-1, keepdims=True)
     centred = features - mean.astype(np.float32)
-    if kind == "mean":
+    if kind in ("mean", "level"):
         return centred
     squares = np.square(centred) * counted
     deviation = np.sqrt(squares.sum(axis=-2, keepdims=True, dtype=np.float64) / count).astype(np.float32)

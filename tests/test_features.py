@@ -204,7 +204,7 @@ def test_times_point_at_the_middle_of_each_frame(center):
 
 
 @pytest.mark.parametrize("kind", ["log_mel", "mfcc"])
-@pytest.mark.parametrize("normalization", ["none", "mean", "utterance"])
+@pytest.mark.parametrize("normalization", ["none", "level", "mean", "utterance"])
 @pytest.mark.parametrize(("clips", "seconds"), [(70, 0.2), (3, 4.0), (1, 0.5)])
 def test_a_batch_equals_its_clips(kind, normalization, clips, seconds):
     config = FeatureConfig(kind=kind, normalization=normalization, preemphasis=0.97)
@@ -279,6 +279,17 @@ def test_mean_normalisation_removes_gain_and_utterance_gives_unit_variance():
     result = extract(samples, FeatureConfig(normalization="utterance"))
     np.testing.assert_allclose(result.mean(axis=0), 0, atol=1e-5)
     np.testing.assert_allclose(result.std(axis=0), 1, atol=1e-4)
+
+
+def test_level_normalisation_removes_gain_and_keeps_the_colour():
+    samples = noise()
+    level = FeatureConfig(normalization="level")
+    result = extract(samples, level)
+    np.testing.assert_allclose(result, extract(4 * samples, level), atol=1e-4)
+    plain = log_mel(samples)
+    np.testing.assert_allclose(result, plain - plain.mean(), atol=1e-4)
+    tilt = np.linspace(-1, 1, plain.shape[1], dtype=np.float32)  # another microphone stays audible
+    np.testing.assert_allclose(cmvn(plain + tilt, "level"), cmvn(plain, "level") + tilt, atol=1e-4)
 
 
 def test_cmvn_masks_frames():

@@ -244,8 +244,9 @@ class RunningNormalizer:
 
     Parameters
     ----------
-    kind : {"mean", "utterance"}
-        "mean" subtracts the mean; "utterance" divides by the standard deviation too.
+    kind : {"mean", "utterance", "level"}
+        "mean" subtracts the mean; "utterance" divides by the standard deviation too; "level" subtracts one
+        number, the mean over all coefficients.
     horizon_seconds : float
         Over how long the mean is taken, in seconds.
     hop_seconds : float
@@ -276,8 +277,8 @@ class RunningNormalizer:
     def __init__(
         self, kind: str = "mean", *, horizon_seconds: float = 3.0, hop_seconds: float = 0.010
     ) -> None:
-        if kind not in ("mean", "utterance"):
-            raise ValueError(f"kind={kind!r} came. Expected one of mean, utterance.")
+        if kind not in ("mean", "utterance", "level"):
+            raise ValueError(f"kind={kind!r} came. Expected one of mean, utterance, level.")
         if not 0 < hop_seconds <= horizon_seconds < np.inf:
             raise ValueError(
                 f"horizon_seconds={horizon_seconds!r} and hop_seconds={hop_seconds!r} came. Expected numbers "
@@ -333,13 +334,14 @@ class RunningNormalizer:
         for index, frame in enumerate(frames):
             self.n_frames += 1
             share = 1 / min(self.n_frames, self.horizon)
-            self._mean = self._mean + share * (frame - self._mean)
+            middle = np.full_like(frame, frame.mean()) if self.kind == "level" else frame
+            self._mean = self._mean + share * (middle - self._mean)
             self._square = self._square + share * (np.square(frame) - self._square)
             result[index] = (frame - self._mean) / self._deviation()
         return result
 
     def _deviation(self) -> np.ndarray | float:
-        if self.kind == "mean":
+        if self.kind in ("mean", "level"):
             return 1.0
         deviation = np.sqrt(np.maximum(self._square - np.square(self._mean), 0))
         # As in cmvn: a coefficient that hardly varies is not divided by rounding errors.

@@ -183,7 +183,8 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("f_max", "features.f_max", "up to", among=(500.0, 1000.0, 2000.0, 3000.0, 4000.0, 6000.0, 8000.0,
             9000.0), write=lambda hz: f"{hz:g} Hz"),
     Setting("normalization", "features.normalization", "subtract", words={
-            "none": "nothing", "mean": "mean of the clip", "utterance": "mean, ÷ deviation"}),
+            "none": "nothing", "level": "level of the clip", "mean": "mean of the clip",
+            "utterance": "mean, ÷ deviation"}),
     Setting("model", "model.family", "family", words={
             "softmax": "softmax regression", "article_cnn": "the article's CNN", "cnn": "CNN", "rnn": "RNN",
             "crnn": "CRNN"}),
