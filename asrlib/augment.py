@@ -372,6 +372,10 @@ class Augmentation:
         Range of the frequency warp of the features.
     mask_frames, mask_bands : int
         Greatest width of the hidden stretch and band of the features.
+    cut_share, cut_frames : float, int
+        Share of edges at which frames of the features are cut off, each edge by itself, and the greatest
+        number of them; never more than a fifth of a word. Whoever cuts recordings by hand, or by their level,
+        now and then cuts off the start of a *three* or the end of a *six*.
 
     Raises
     ------
@@ -399,6 +403,8 @@ class Augmentation:
     warp: tuple[float, float] = (0.78, 1.22)
     mask_frames: int = 12
     mask_bands: int = 3
+    cut_share: float = 0.0
+    cut_frames: int = 12
 
     def __post_init__(self) -> None:
         for field in fields(self):

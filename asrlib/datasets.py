@@ -47,6 +47,7 @@ __all__ = [
     "listen",
     "recordings_digest",
     "strings",
+    "together",
     "verify",
     "words",
 ]
@@ -486,6 +487,63 @@ def assert_speaker_disjoint(a: SpeechDataset, b: SpeechDataset) -> None:
             f"{_count(len(shared), 'speaker')}: {', '.join(shared)}. Expected none; split with "
             ".split_by_speaker."
         )
+
+
+def together(*parts: SpeechDataset, name: str | None = None) -> SpeechDataset:
+    """Put data sets one behind the other, such as the bundled voices and real people, to train on both.
+
+    Parameters
+    ----------
+    *parts
+        Data sets given at the same rate.
+    name
+        Name of the result; by default those of the parts, joined by "and".
+
+    Returns
+    -------
+    SpeechDataset
+        All clips, in order.
+
+    Raises
+    ------
+    ValueError
+        There is no part, the rates differ, or a recording is in two parts.
+
+    Examples
+    --------
+    >>> both = together(digits("train"), words("train"))
+    >>> len(both) == len(digits("train")) + len(words("train"))
+    True
+
+    Lesson: 07
+    """
+    if not parts:
+        raise ValueError("Name at least one data set.")
+    rates = {part.name: part.sample_rate for part in parts}
+    if len(set(rates.values())) > 1:
+        raise ValueError(f"The parts are given at different rates: {rates}. Make them equal.")
+    files = tuple(file for part in parts for file in part.files)
+    twice = [file.name for file, count in Counter(files).items() if count > 1]
+    if twice:
+        raise ValueError(
+            f"{_count(len(twice), 'recording')} would be there twice: {', '.join(twice[:3])}"
+            f"{' …' if len(twice) > 3 else ''}. Leave them out of one of the parts."
+        )
+    columns = {
+        column: np.concatenate([getattr(part, column) for part in parts]) for column in _ARRAY_FIELDS.values()
+    }
+    return SpeechDataset(
+        name=name or " and ".join(part.name for part in parts),
+        files=files,
+        sample_rate=parts[0].sample_rate,
+        _cache=_shared_cache(parts),
+        **columns,
+    )
+
+
+def _shared_cache(parts: Sequence[SpeechDataset]) -> dict[Path, np.ndarray]:
+    """Keep what was read: no clip is read, and no feature of it is made, a second time."""
+    return {path: samples for part in parts for path, samples in part._cache.items()}
 
 
 def _count(number: int, noun: str) -> str:

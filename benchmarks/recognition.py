@@ -232,21 +232,7 @@ def training_set(job: Job, clips: SpeechDataset) -> SpeechDataset:
         return bundle
     others = [name for name in np.unique(clips.speakers).tolist() if name not in job.speakers]
     five = clips.where(speaker=others)
-    return five if job.trained_on == "five" else joined(bundle, five)
-
-
-def joined(*parts: SpeechDataset) -> SpeechDataset:
-    """Put data sets one behind the other."""
-    columns = ("labels", "speakers", "groups", "takes", "splits", "seconds")
-    values = {
-        name: np.concatenate([getattr(part, name).astype(object) for part in parts]) for name in columns
-    }
-    values = {name: column.astype(float if name == "seconds" else str) for name, column in values.items()}
-    return SpeechDataset(
-        name=" and ".join(part.name for part in parts),
-        files=tuple(file for part in parts for file in part.files),
-        **values,
-    )
+    return five if job.trained_on == "five" else datasets.together(bundle, five)
 
 
 def sample(clips: SpeechDataset, *, takes: int) -> SpeechDataset:

@@ -65,14 +65,6 @@ def test_the_bundle_alone_holds_no_real_voice(people):
     assert not set(heard.speakers.tolist()) & set(SPEAKERS)
 
 
-def test_joined_sets_keep_every_column_in_order(people):
-    one, other = people.where(speaker="anna"), people.where(speaker="ben")
-    both = recognition.joined(one, other)
-    assert both.files == one.files + other.files
-    assert both.labels.tolist() == one.labels.tolist() + other.labels.tolist()
-    assert both.seconds.dtype == float
-
-
 def test_the_sample_is_even_and_always_the_same(people):
     chosen = recognition.sample(people, takes=2)
     counts = np.unique(np.char.add(chosen.speakers, chosen.labels), return_counts=True)[1]

@@ -13,6 +13,7 @@ import tarfile
 import threading
 import warnings
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -228,6 +229,30 @@ def test_shared_speakers_are_named(dataset):
     datasets.assert_speaker_disjoint(train, test)
     with pytest.raises(ValueError, match="share 2 speakers: ann, bob"):
         datasets.assert_speaker_disjoint(train, dataset.where(speaker=["ann", "bob", "eve"]))
+
+
+def test_sets_put_together_keep_every_column_in_order(dataset):
+    one, other = dataset.where(speaker="bob"), dataset.where(speaker="ann")
+    first = one.audio(0)
+    both = datasets.together(one, other)
+    assert both.files == one.files + other.files
+    for column in ("labels", "speakers", "groups", "takes", "splits", "seconds"):
+        np.testing.assert_array_equal(
+            getattr(both, column), np.concatenate([getattr(one, column), getattr(other, column)])
+        )
+    assert both.audio(0) is first
+    np.testing.assert_array_equal(both.audio(len(one)), other.audio(0))
+    assert both.name == "digits and digits" and datasets.together(one, other, name="all").name == "all"
+
+
+def test_what_cannot_be_put_together_is_refused(dataset):
+    with pytest.raises(ValueError, match="Name at least one"):
+        datasets.together()
+    with pytest.raises(ValueError, match=r"twice: .* Leave them out"):
+        datasets.together(dataset, dataset.where(speaker="ann"))
+    others = dataset.where(speaker="bob")
+    with pytest.raises(ValueError, match=r"different rates.*8000"):
+        datasets.together(dataset.where(speaker="ann"), replace(others, sample_rate=8000))
 
 
 # --------------------------------------------------------------------------------------------- the bundle

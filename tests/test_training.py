@@ -657,6 +657,24 @@ def test_configuration_names_what_it_refuses(options):
         TrainingConfig(**options)
 
 
+def test_cut_edges_shorten_words_and_normalise_anew(sets):
+    how = replace(Augmentation.none(), cut_share=1.0, cut_frames=9)
+    config = TrainingConfig(epochs=1, random_place=False, augmentation=how, n_frames=120)
+    clips = Batches(sets[0], ("fall", "rise"), config=config)
+    rng = np.random.default_rng(0)
+    lost = []
+    for index in range(len(sets[0])):
+        whole = clips._clip(0, index)
+        cut = clips._cut_edges(whole, rng)
+        assert cut.features.shape == (len(cut.energy), whole.features.shape[1])
+        np.testing.assert_allclose(cut.features.mean(axis=0), 0, atol=1e-4)  # the mean of what is left
+        lost.append(len(whole.features) - len(cut.features))
+        assert lost[-1] <= 2 * min(9, len(whole.features) // 5)
+    assert max(lost) > 4 and len(set(lost)) > 3
+    never = replace(config, augmentation=replace(how, cut_share=0.0))
+    assert Batches(sets[0], ("fall", "rise"), config=never)._cut_edges(whole, rng) is whole
+
+
 def test_configuration_survives_a_dictionary():
     config = TrainingConfig(epochs=3, model=TINY, augmentation=Augmentation(mask_bands=2), variants=None)
     assert TrainingConfig.from_dict(config.to_dict()) == config

@@ -6,6 +6,7 @@ import math
 import os
 import weakref
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,6 +14,7 @@ import numpy as np
 from asrlib.augment import augment as disturb
 from asrlib.augment import mask_features, warp_frequency
 from asrlib.errors import AudioError
+from asrlib.features import cmvn
 from asrlib.models import import_keras
 from asrlib.recognizer import Prepared, fit_window, prepare
 from asrlib.training.config import TrainingConfig
@@ -263,8 +265,8 @@ class Batches:
         windows = []
         for clip in map(self._clip, variants, chosen.tolist()):
             # Before the clip is set into its window: what is hidden must be speech, not padding.
-            picture = self._disturb_features(clip.features, rng) if disturb_clip else clip.features
-            windows.append(fit_window(picture, self.config.n_frames, energy=clip.energy, rng=place)[0])
+            clip = self._disturb_features(self._cut_edges(clip, rng), rng) if disturb_clip else clip
+            windows.append(fit_window(clip.features, self.config.n_frames, energy=clip.energy, rng=place)[0])
         batch = np.stack(windows)
         if self.augment is None:
             return batch
@@ -278,13 +280,25 @@ class Batches:
     def _disturb_samples(self, samples: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         return disturb(samples, self.config.augmentation, rng=rng, others=self.samples)
 
-    def _disturb_features(self, picture: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """Warp one clip's features, then hide a part, but at most a third of a short word's frames."""
+    def _cut_edges(self, clip: Prepared, rng: np.random.Generator) -> Prepared:
+        """Cut frames off the word's edges, and normalise by what is left: as if it had been recorded so."""
         how = self.config.augmentation
+        if not how.cut_share:
+            return clip
+        most = min(how.cut_frames, len(clip.features) // 5)
+        first, last = (int(rng.integers(most + 1)) * (rng.random() < how.cut_share) for _ in range(2))
+        kept = slice(first, len(clip.features) - last)
+        left = cmvn(clip.features[kept], self.config.features.normalization)
+        return replace(clip, features=left, energy=clip.energy[kept])
+
+    def _disturb_features(self, clip: Prepared, rng: np.random.Generator) -> Prepared:
+        """Warp one clip's features, then hide a part, but at most a third of a short word's frames."""
+        how, picture = self.config.augmentation, clip.features
         if self.config.features.kind == "log_mel":  # cepstral coefficients are no frequencies
             picture = warp_frequency(picture, float(rng.uniform(*how.warp)))
         n_time = min(how.mask_frames, len(picture) // 3)
-        return mask_features(picture, n_time=n_time, n_frequency=how.mask_bands, rng=rng)
+        hidden = mask_features(picture, n_time=n_time, n_frequency=how.mask_bands, rng=rng)
+        return replace(clip, features=hidden)
 
     def _variants(self, count: int, *, epoch: int, rng: np.random.Generator) -> list[int]:
         """Choose which version of each clip to use; -1 is the recording as it is."""
