@@ -519,8 +519,8 @@ def together(*parts: SpeechDataset, name: str | None = None) -> SpeechDataset:
     """
     if not parts:
         raise ValueError("Name at least one data set.")
-    rates = {part.name: part.sample_rate for part in parts}
-    if len(set(rates.values())) > 1:
+    if len({part.sample_rate for part in parts}) > 1:
+        rates = ", ".join(f"{part.name} at {part.sample_rate} Hz" for part in parts)
         raise ValueError(f"The parts are given at different rates: {rates}. Make them equal.")
     files = tuple(file for part in parts for file in part.files)
     twice = [file.name for file, count in Counter(files).items() if count > 1]
