@@ -114,7 +114,20 @@ def _add_train(commands: Any) -> None:
     parser.add_argument(
         "--out", required=True, type=Path, metavar="FILE", help="where to save it, such as mine.asr"
     )
-    parser.add_argument("--data", default="digits", metavar="NAME", help=f"{_DATA_HELP}; default: digits")
+    parser.add_argument(
+        "--data",
+        nargs="+",
+        default=["digits"],
+        metavar="NAME",
+        help=f"{_DATA_HELP}; several are put together; default: digits",
+    )
+    parser.add_argument(
+        "--without",
+        nargs="+",
+        default=[],
+        metavar="SPEAKER",
+        help="whom not to learn from, to be judged by them later",
+    )
     parser.add_argument(
         "--recipe",
         default="quick",
@@ -175,7 +188,7 @@ def _train(options: argparse.Namespace) -> int:
         raise ValueError("--steps is for strings; for single words say --epochs.")
     _check_checkpoint(options)
     config = _training_config(options)
-    train_set, validation = _training_sets(options.data, seed=config.seed)
+    train_set, validation = _training_sets(options.data, without=options.without, seed=config.seed)
     _complain(f"training on {train_set!r}\nvalidation on {validation!r}")
     with _interrupt_sets_event() as stop:
         result = training.train(
@@ -206,10 +219,10 @@ def _train_strings(options: argparse.Namespace) -> int:
     for name in ("family", "epochs", "optimizer", "checkpoint", "runs", "name"):
         if getattr(options, name) is not None:
             raise ValueError(f"--{name} is for single words; the recipe {options.recipe} is for strings.")
-    if options.resume or options.no_augmentation or options.data != "digits":
+    if options.resume or options.no_augmentation or options.data != ["digits"] or options.without:
         raise ValueError(
-            f"--resume, --no-augmentation and --data are for single words; the recipe {options.recipe} "
-            "composes its strings from the bundled digits."
+            "--resume, --no-augmentation, --data and --without are for single words; the recipe "
+            f"{options.recipe} composes its strings from the bundled digits."
         )
     config = training.STRING_RECIPES[options.recipe]
     names = ("steps", "batch_size", "learning_rate", "seed")
@@ -291,13 +304,31 @@ def _how_to_go_on(options: argparse.Namespace) -> str:
     return f"Stopped. Go on with: python -m asrlib {shlex.join([*words, '--resume'])}"
 
 
-def _training_sets(name: str, *, seed: int) -> tuple[SpeechDataset, SpeechDataset]:
-    if name != "fsdd":
-        return _dataset(name, "train"), _dataset(name, "validation")
-    # The official split shares all speakers; choosing an epoch needs voices that were not trained on.
-    import numpy as np
+def _training_sets(
+    names: Sequence[str], *, without: Sequence[str], seed: int
+) -> tuple[SpeechDataset, SpeechDataset]:
+    """Give what to learn from and what to choose an epoch by: speakers that are not learnt from."""
+    from asrlib import datasets
 
-    return _dataset(name, "train").split_by_speaker(0.8, np.random.default_rng(seed))
+    if list(names) == ["fsdd"]:
+        # The official split shares all speakers; choosing an epoch needs voices that were not trained on.
+        import numpy as np
+
+        known = _without(_dataset("fsdd", "train"), without)
+        return known.split_by_speaker(0.8, np.random.default_rng(seed))
+    # Beside others, all of these people are learnt from: the others have speakers for validation.
+    train = [_dataset(name, None if name == "fsdd" else "train") for name in names]
+    validation = [_dataset(name, "validation") for name in names if name != "fsdd"]
+    if not validation:
+        raise ValueError(f"--data names {' and '.join(names)}; name each once.")
+    return _without(datasets.together(*train), without), datasets.together(*validation)
+
+
+def _without(dataset: SpeechDataset, speakers: Sequence[str]) -> SpeechDataset:
+    unknown = sorted(set(speakers) - set(dataset.speakers.tolist()))
+    if unknown:
+        raise ValueError(f"--without names {', '.join(unknown)}; {dataset.name} has no such speaker.")
+    return dataset.where(speaker=lambda name: name not in speakers) if speakers else dataset
 
 
 def _dataset(name: str, split: str | None) -> SpeechDataset:

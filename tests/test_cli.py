@@ -343,6 +343,37 @@ def test_train_passes_its_options_on_and_saves(tmp_path, corpus, capsys, monkeyp
     assert calls[2][2] == training.RECIPES["article"]
 
 
+def test_train_puts_sets_together_and_leaves_speakers_out(tmp_path, corpus, capsys, monkeypatch):
+    calls = []
+
+    def fake(train_set, *, validation, **options):
+        calls.append((train_set, validation))
+        return training.TrainingResult(machine(("1", "2")), {"loss": [1.0]}, 2.0, 1)
+
+    real = datasets.digits("test").where(label=["1", "2"])  # stands for the real people
+    parts = {None: real, "train": real, "test": real}
+    monkeypatch.setattr(training, "train", fake)
+    monkeypatch.setattr(datasets, "fsdd", lambda split: parts[split])
+    out = ["--out", str(tmp_path / "new.asr")]
+    gone = np.unique(real.speakers)[:2].tolist()
+    assert main(["train", "--data", corpus, "fsdd", "--without", *gone, *out]) == 0
+    train_set, validation = calls[0]
+    assert set(train_set.speakers) == {"ann", *real.speakers.tolist()} - set(gone)
+    assert set(validation.speakers) == {"bob"}
+    assert main(["train", "--data", "fsdd", "--without", gone[0], *out]) == 0
+    heard = set(calls[1][0].speakers) | set(calls[1][1].speakers)
+    assert heard == set(real.speakers.tolist()) - {gone[0]}
+    capsys.readouterr()
+    for words, message in (
+        (["--data", corpus, "--without", "eve"], "--without names eve"),
+        (["--data", corpus, corpus], "would be there twice"),
+        (["--recipe", "lesson", "--without", "ann"], "--without are for single words"),
+    ):
+        assert main(["train", *words, *out]) == 1
+        assert message in capsys.readouterr().err
+    assert len(calls) == 2
+
+
 def test_train_refuses_before_training(tmp_path, corpus, capsys, monkeypatch):
     monkeypatch.setattr(training, "train", lambda *args, **options: pytest.fail("trained"))
     (tmp_path / "state.npz").touch()
