@@ -84,17 +84,29 @@ def test_natural_strings_come_in_their_share(digits):
 
 
 class Oracle:
-    """Reads a few strings, and knows their words to be equally long."""
+    """Reads a few strings, and knows their words to be equally long, or the last one to take no time."""
 
-    def __init__(self, known):
+    def __init__(self, known, *, last=True):
         self.known = {samples.tobytes(): label for samples, label in known}
+        self.last = last
 
     def transcribe(self, samples):
         text = self.known.get(samples.tobytes(), "nothing")
         words, whole = text.split(), len(samples) / 16_000
-        limits = np.linspace(0, whole, len(words) + 1)
+        limits = np.linspace(0, whole, len(words) + (1 if self.last else 0))
+        limits = limits if self.last else np.append(limits, whole)
         timed = [TimedWord(w, a, b, 1.0) for w, a, b in zip(words, limits, limits[1:], strict=False)]
         return SimpleNamespace(text=text, words=tuple(timed))
+
+
+def test_a_natural_string_is_not_cut_where_a_word_takes_no_time(digits):
+    natural = datasets.strings("train")[:1]
+    known = [(natural.audio(0), natural.labels[0])]
+    with inside.Pool(digits, natural, replace(TINY, natural_share=1.0)) as pool:
+        pool.splice(Oracle(known))
+        assert list(pool.cuts) == [0]
+        pool.splice(Oracle(known, last=False))
+        assert not pool.cuts
 
 
 def test_natural_strings_are_put_together_anew_from_those_that_are_read(digits):

@@ -31,6 +31,7 @@ _CHUNK = 32  # strings that one thread composes at a time
 _WARPS = 17  # how many lengths of the vocal tract there are between the ends of the range
 _ROUND = 8  # batches that are sorted by length together, so that little of a batch is padding
 _SPLICED = 0.75  # of the natural strings, once it is known where their words part
+_SHORTEST_SECONDS = 0.05  # of a word that is cut out of a natural string
 _NATURAL_PACE = (0.75, 1.25)
 _SPLICE_GAPS = (-0.02, 0.03)  # seconds: the cut lies where the sound is weakest anyway
 _NOISE_SECONDS = (0.5, 2.8)
@@ -88,8 +89,10 @@ class Pool:
             if heard.text == text:
                 words = heard.words
                 middles = [(one.stop + other.start) / 2 for one, other in itertools.pairwise(words)]
-                ends = [0.0, *middles, len(samples) / audio.SAMPLE_RATE]
-                cuts[number] = np.round(np.array(ends) * audio.SAMPLE_RATE).astype(int)
+                ends = np.array([0.0, *middles, len(samples) / audio.SAMPLE_RATE])
+                # A network that is still learning may give a word no time at all: that is no place to cut.
+                if np.diff(ends).min() >= _SHORTEST_SECONDS:
+                    cuts[number] = np.round(ends * audio.SAMPLE_RATE).astype(int)
         self.cuts = cuts
 
     def _made(self, numbers: range) -> list[tuple[np.ndarray, list[int]]]:
