@@ -404,7 +404,7 @@ class Augmentation:
     mask_frames: int = 12
     mask_bands: int = 3
     cut_share: float = 0.0
-    cut_frames: int = 12
+    cut_frames: int = 20
 
     def __post_init__(self) -> None:
         for field in fields(self):

@@ -80,12 +80,14 @@ def all_rows(base: TrainingConfig) -> list[Row]:
         # what comes after the waveform: these share the base's disturbed recordings
         Row("no masks", augmented(mask_frames=0, mask_bands=0)),
         Row("no frequency warp", augmented(warp=(1.0, 1.0))),
+        Row("edges of the word cut", augmented(cut_share=0.6)),
         Row("word always in the middle", replace(base, random_place=False)),
         Row("40 bands", featured(n_mels=40)),
         Row("up to 8 kHz", featured(f_max=8000.0)),
         Row("40 bands up to 8 kHz", featured(n_mels=40, f_max=8000.0)),
         Row("13 MFCC", featured(kind="mfcc", n_mfcc=13)),
         Row("no normalisation", featured(normalization="none")),
+        Row("level instead of mean", featured(normalization="level")),
         Row("mean and variance", featured(normalization="utterance")),
         Row("no floor below the peak", featured(top_db=None)),
         Row("no weight average", replace(base, weight_average=0.0)),
@@ -220,7 +222,8 @@ def disturber(
 
     The generator's state tells which clip and which version is meant, for each has a generator of its own.
     """
-    after = {"warp": same_as.warp, "mask_frames": same_as.mask_frames, "mask_bands": same_as.mask_bands}
+    later = ("warp", "mask_frames", "mask_bands", "cut_share", "cut_frames")  # done to the features
+    after = {name: getattr(same_as, name) for name in later}
     shared = replace(augmentation, **after) == same_as
 
     def disturb(samples: np.ndarray, rng: np.random.Generator) -> np.ndarray:
