@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -60,10 +61,16 @@ class Learner:
         self.optimizer = optimizer(config, steps_per_epoch=steps_per_epoch)
         self.optimizer.build(self.scores.trainable_variables)
         self.warm = False  # whether a step was taken: the first takes long
-        batch = [tf.TensorSpec((None, *config.input_shape)), tf.TensorSpec((None, n_classes))]
+        self._batch = [tf.TensorSpec((None, *config.input_shape)), tf.TensorSpec((None, n_classes))]
         # Not compiled by XLA, which takes longer than it saves in a run of a minute on a CPU.
-        self.step = tf.function(self._step, input_signature=batch).get_concrete_function()
-        self._judge = tf.function(self._judge_batch, input_signature=batch).get_concrete_function()
+        self.step = tf.function(self._step, input_signature=self._batch).get_concrete_function()
+
+    @cached_property
+    def _judge(self) -> tf.types.experimental.ConcreteFunction:
+        """Translated into a graph when first asked for: without a validation set, never."""
+        import tensorflow as tf
+
+        return tf.function(self._judge_batch, input_signature=self._batch).get_concrete_function()
 
     def _step(self, features: tf.Tensor, targets: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Change the weights once; return the loss and the number of right answers of this batch."""
