@@ -538,9 +538,10 @@ def test_missing_files_folders_and_the_missing_default_say_what_to_do(tmp_path, 
         Recognizer.load(tmp_path / "none.asr")
     with pytest.raises(ModelFileError, match="is a folder"):
         Recognizer.load(tmp_path)
-    monkeypatch.setattr(recognizer, "DEFAULT_MODEL", tmp_path / "digits.asr")
-    with pytest.raises(FileNotFoundError, match="python -m asrlib train"):
-        Recognizer.default()
+    for name, make in (("DEFAULT_MODEL", Recognizer.default), ("SYNTHETIC_MODEL", Recognizer.synthetic)):
+        monkeypatch.setattr(recognizer, name, tmp_path / "none.asr")
+        with pytest.raises(FileNotFoundError, match="python -m asrlib train --recipe"):
+            make()
 
 
 def test_save_leaves_no_partial_file_behind(tmp_path, monkeypatch):
