@@ -34,14 +34,15 @@ CHROMIUM = $(shell for each in $(BROWSERS); do command -v $$each && break; done)
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help environment lab test test-unit test-notebooks test-browser bench train train-strings doctor lint lock data clean
+.PHONY: help environment lab test test-unit test-notebooks test-browser bench train train-people train-strings doctor lint lock data clean
 
 help:
 	@echo 'make lab           open lesson 0 in JupyterLab   (make lab ARGS=--no-browser prints the address)'
 	@echo 'make test          unit tests, the examples in the documentation, every lesson from top to bottom'
 	@echo 'make test-browser  the lessons in a real JupyterLab, in Chromium'
 	@echo 'make bench         measure: features beside other libraries, sliders and live text in Chromium, the recognisers'
-	@echo 'make train         train the shipped recogniser of words again, from the bundled recordings'
+	@echo 'make train         train the recogniser of the lessons again, from the bundled recordings'
+	@echo 'make train-people  train the default recogniser again, from the bundle and from real people (a download)'
 	@echo 'make train-strings  train the two shipped recognisers of strings of digits again'
 	@echo 'make doctor        check this machine and say what to do about each trouble'
 	@echo 'make lint          check the style of the code'
@@ -91,13 +92,16 @@ bench: environment
 	@CHROMIUM="$(CHROMIUM)" $(QUIET) $(RUN) benchmarks/live.py
 	@$(QUIET) $(RUN) benchmarks/export.py
 
-# The command that made asrlib/assets/digits.asr. One thread, because sums in another order give other weights.
+# The command that made asrlib/assets/digits_synthetic.asr. One thread, because sums in another order give other weights.
 ONE_THREAD := TF_NUM_INTRAOP_THREADS=1 TF_NUM_INTEROP_THREADS=1 OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
 train: environment
-	@$(QUIET) $(ONE_THREAD) $(RUN) -m asrlib train --recipe shipped --out asrlib/assets/digits.asr $(ARGS)
+	@$(QUIET) $(ONE_THREAD) $(RUN) -m asrlib train --recipe shipped --out asrlib/assets/digits_synthetic.asr $(ARGS)
 
-# The recipes of asrlib/assets/strings.asr (hears the whole string first) and streaming.asr (never waits). Another run of
-# them gives other weights: README says how far apart.
+# The command that made asrlib/assets/digits.asr, from the bundle and the Free Spoken Digit Dataset.
+train-people: environment
+	@$(QUIET) $(ONE_THREAD) $(RUN) -m asrlib train --recipe people --data digits fsdd --out asrlib/assets/digits.asr $(ARGS)
+
+# The commands that made asrlib/assets/strings.asr (hears the whole string first) and streaming.asr (never waits).
 train-strings: environment
 	@$(QUIET) $(ONE_THREAD) $(RUN) -m asrlib train --recipe strings --out asrlib/assets/strings.asr $(ARGS)
 	@$(QUIET) $(ONE_THREAD) $(RUN) -m asrlib train --recipe streaming --out asrlib/assets/streaming.asr $(ARGS)

@@ -266,7 +266,7 @@ def test_other_right_ways_pass_too():
 
 @pytest.fixture(scope="module")
 def machine():
-    return Recognizer.default()
+    return Recognizer.synthetic()
 
 
 @pytest.fixture(scope="module")
