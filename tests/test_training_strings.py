@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from asrlib import datasets, training
+from asrlib import datasets, decoding, training
 from asrlib.__main__ import main
 from asrlib.models import CtcConfig
 from asrlib.passages import TimedWord
@@ -144,6 +144,26 @@ def test_strings_after_the_cut_wait_for_it(digits):
         assert pool._next == pool.whole
         pool.splice(Oracle([]))
         pool.wait_for(48)
+
+
+def test_strings_do_not_depend_on_when_the_cuts_are_known(digits):
+    natural = datasets.strings("train")[:3]
+    config = replace(TINY, steps=16, strings=64, natural_share=1.0, splice_after=0.5)
+    oracle = Oracle([(natural.audio(i), natural.labels[i]) for i in range(3)])
+    pools = [inside.Pool(digits, natural, config) for _ in range(2)]
+    with pools[0] as early, pools[1] as late:
+        early.splice(oracle)  # as if its threads had not begun yet
+        assert 0 < late.whole < 64
+        late.wait_for(late.whole)
+        late.splice(oracle)
+        for pool in pools:
+            pool.wait_for(64)
+        assert early.targets == late.targets
+        for one, other in zip(early.features, late.features, strict=True):
+            np.testing.assert_array_equal(one, other)
+        whole = {tuple(decoding.to_labels(text.split(), early.labels)) for text in natural.labels}
+        assert {tuple(target) for target in early.targets[: early.whole]} <= whole
+        assert not {tuple(target) for target in early.targets[early.whole :]} <= whole
 
 
 def test_noise_has_an_empty_text(digits):

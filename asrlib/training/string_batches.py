@@ -96,14 +96,17 @@ class Pool:
         self.cuts = cuts
 
     def _made(self, numbers: range) -> list[tuple[np.ndarray, list[int]]]:
-        return [self._one(np.random.default_rng((self.config.seed, 0, number))) for number in numbers]
+        return [
+            self._one(np.random.default_rng((self.config.seed, 0, number)), splice=number >= self.whole)
+            for number in numbers
+        ]
 
-    def _one(self, rng: np.random.Generator) -> tuple[np.ndarray, list[int]]:
+    def _one(self, rng: np.random.Generator, *, splice: bool) -> tuple[np.ndarray, list[int]]:
         while True:
             if rng.random() < self.config.empty_share:
                 samples, text = _noise(rng), ""
             elif self.natural and rng.random() < self.config.natural_share:
-                samples, text = self._spoken(rng)
+                samples, text = self._spoken(rng, splice=splice)
             else:
                 string = self.composer(rng=rng)
                 samples, text = string.samples, string.label
@@ -114,10 +117,14 @@ class Pool:
             if steps >= decoding.frames_needed(target) + _SPARE_STEPS:
                 return features.extract(samples, self.config.features), target
 
-    def _spoken(self, rng: np.random.Generator) -> tuple[np.ndarray, str]:
-        """Disturb a naturally spoken string, whole or put together anew, as a composed one is."""
+    def _spoken(self, rng: np.random.Generator, *, splice: bool) -> tuple[np.ndarray, str]:
+        """Disturb a naturally spoken string, whole or put together anew, as a composed one is.
+
+        Whether it may be put together anew depends on its number, not on whether the cuts are known by now: a
+        thread may be late.
+        """
         compose = self.config.compose
-        if self.cuts and rng.random() < _SPLICED:
+        if splice and self.cuts and rng.random() < _SPLICED:
             samples, text = self._spliced(rng)
         else:
             number = int(rng.integers(len(self.natural)))
