@@ -231,25 +231,29 @@ def recordings() -> Finding:
 
 
 def shipped_recognizer() -> Finding:
-    """Check that the shipped recogniser loads and writes a digit for a bundled clip.
+    """Check that the shipped recognisers load, and that the default one writes a digit for a bundled clip.
 
     Returns
     -------
     Finding
         What it heard, or why it could not be asked.
     """
-    from asrlib import datasets, errors, recognizer
+    from asrlib import datasets, errors, recognizer, string_recognizer
 
+    words, strings = recognizer.Recognizer, string_recognizer.StringRecognizer
     advice = (
-        "`git checkout -- asrlib/assets` brings the recogniser back; `git checkout -- data` the recordings"
+        "`git checkout -- asrlib/assets` brings the recognisers back; `git checkout -- data` the recordings"
     )
     try:
         clip = datasets.digits("test")[0]
-        transcript = recognizer.Recognizer.default().transcribe(clip)
+        transcript = words.default().transcribe(clip)
+        for load in (words.synthetic, strings.default, strings.streaming):
+            load()
     except (errors.DatasetUnavailable, errors.ModelFileError, OSError) as error:
         return Finding("recogniser", False, _in_short(error), advice)
     heard = f"heard {transcript.text!r} for a spoken {clip.label!r} in {transcript.milliseconds:.0f} ms"
-    return Finding("recogniser", str(transcript.text) in set("0123456789"), heard, advice)
+    right = str(transcript.text) in set("0123456789")
+    return Finding("recogniser", right, f"{heard}; the three others load", advice)
 
 
 def widget_front_end() -> Finding:

@@ -286,7 +286,7 @@ def test_recogniser_that_answers(recogniser):
     assert doctor.shipped_recognizer() == Finding(
         "recogniser",
         True,
-        "heard '7' for a spoken '7' in 4 ms",
+        "heard '7' for a spoken '7' in 4 ms; the three others load",
         doctor.shipped_recognizer().advice,
     )
 
@@ -307,6 +307,16 @@ def test_recogniser_that_does_not_load(recogniser, error):
     assert_fails(finding)
     assert finding.detail in str(error)
     assert "asrlib/assets" in finding.advice
+
+
+@pytest.mark.parametrize(
+    "place",
+    ["recognizer.SYNTHETIC_MODEL", "string_recognizer.DEFAULT_MODEL", "string_recognizer.STREAMING_MODEL"],
+)
+def test_another_recogniser_that_does_not_load(recogniser, monkeypatch, tmp_path, place):
+    recogniser("7")
+    monkeypatch.setattr(f"asrlib.{place}", tmp_path / "gone.asr")
+    assert_fails(doctor.shipped_recognizer(), "gone.asr")
 
 
 # --- widgets and disk
