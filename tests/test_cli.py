@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from asrlib import audio, datasets, recognizer, string_recognizer, subtitles, training
+from asrlib import audio, datasets, evaluation, recognizer, string_recognizer, subtitles, training
 from asrlib.__main__ import main
 from asrlib.features import FeatureConfig
 from asrlib.models import FAMILIES, CrnnConfig, CtcConfig, RnnConfig, weight_shapes
@@ -292,6 +292,23 @@ def test_a_foreign_and_a_missing_model_are_one_line(clip, tmp_path, capsys, monk
         complaint = capsys.readouterr().err
         assert len(complaint.splitlines()) == 1
         assert "python -m asrlib train" in complaint
+
+
+def test_nobody_is_judged_by_people_whom_it_has_heard(tmp_path, capsys, monkeypatch):
+    judged = []
+
+    def evaluate(machine, dataset):
+        judged.append(machine)
+        raise ValueError("told")
+
+    monkeypatch.setattr(evaluation, "evaluate", evaluate)
+    monkeypatch.setattr(datasets, "fsdd", lambda split: datasets.digits("test")[:2])
+    monkeypatch.setattr(recognizer, "DEFAULT_MODEL", machine(("1", "2")).save(tmp_path / "default.asr"))
+    monkeypatch.setattr(recognizer, "SYNTHETIC_MODEL", machine(("3", "4")).save(tmp_path / "synthetic.asr"))
+    for data in ("fsdd", "digits"):
+        assert main(["evaluate", "--data", data]) == 1
+    assert [one.labels for one in judged] == [("3", "4"), ("1", "2")]
+    assert "never heard a person" in capsys.readouterr().err
 
 
 def test_evaluate_a_folder(tmp_path, corpus, capsys):
