@@ -588,8 +588,8 @@ def _to_evaluate(options: argparse.Namespace) -> Recognizer | StringRecognizer:
         return _shipped_strings()
     if options.model is None and options.data == "fsdd":
         _complain(
-            "note: the default recogniser has heard these people; judged is the one that never heard a person "
-            "(Recognizer.synthetic())."
+            "note: the default recogniser has heard these people. Judged is the one that never heard a "
+            "person (Recognizer.synthetic())."
         )
         return Recognizer.synthetic()
     return _recognizer(options.model)

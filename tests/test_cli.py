@@ -308,7 +308,7 @@ def test_nobody_is_judged_by_people_whom_it_has_heard(tmp_path, capsys, monkeypa
     for data in ("fsdd", "digits"):
         assert main(["evaluate", "--data", data]) == 1
     assert [one.labels for one in judged] == [("3", "4"), ("1", "2")]
-    assert "never heard a person" in capsys.readouterr().err
+    assert "has heard these people" in capsys.readouterr().err
 
 
 def test_evaluate_a_folder(tmp_path, corpus, capsys):
