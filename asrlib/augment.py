@@ -2,7 +2,7 @@
 
 Each function changes one thing and takes what it changes by as an argument; only `Augmentation` and
 `augment` draw at random. All of them leave the word what it is. Waveform changes come before the features,
-`warp_frequency` and `mask_features` after them.
+`fade_edge`, `wander`, `warp_frequency` and `mask_features` after them.
 """
 
 from __future__ import annotations
@@ -20,10 +20,12 @@ __all__ = [
     "augment",
     "band_limit",
     "change_speed",
+    "fade_edge",
     "mask_features",
     "reverberate",
     "tilt",
     "trim_quiet_edges",
+    "wander",
     "warp_frequency",
 ]
 
@@ -262,6 +264,100 @@ def trim_quiet_edges(
     return samples[loud[0] * block : (loud[-1] + 1) * block]
 
 
+def fade_edge(features: np.ndarray, *, by: float, n_frames: int, edge: str = "start") -> np.ndarray:
+    """Let a word begin or end more softly, as speakers differ in how strongly they say its outer consonants.
+
+    The /s/ of one person's "six" is almost as loud as the vowel, of another's it is hardly there. A factor of
+    the sound is a difference of its logarithm, so a straight line is subtracted.
+
+    Parameters
+    ----------
+    features : ndarray, shape (n_frames, n_mels)
+        Log-mel features.
+    by : float
+        What the outermost frame loses, 0 or more, in the unit of the features: natural logarithms of power
+        lose 20 dB by ``20 * log(10) / 10``, which is 4.6.
+    n_frames : int
+        Length of the line, from the edge to where nothing is lost; at most half of the frames fade.
+    edge : str
+        "start" or "stop".
+
+    Returns
+    -------
+    ndarray, shape (n_frames, n_mels)
+        A new array.
+
+    Raises
+    ------
+    ValueError
+        When `by` or `n_frames` is below 0, or `edge` is something else.
+
+    Examples
+    --------
+    >>> fade_edge(np.zeros((6, 1)), by=4.0, n_frames=2).ravel().tolist()
+    [-4.0, -2.0, 0.0, 0.0, 0.0, 0.0]
+
+    Lesson: 06
+    """
+    if not 0 <= by < math.inf:
+        raise ValueError(f"by is {by}; a loss is 0 or more, for example 4.6 for 20 dB.")
+    if n_frames < 0:
+        raise ValueError(f"n_frames is {n_frames}; a fade has 0 frames or more, for example 10.")
+    if edge not in ("start", "stop"):
+        raise ValueError(f'edge is {edge!r}; it must be "start" or "stop".')
+    length = min(n_frames, len(features) // 2)
+    lost = np.zeros((len(features), 1), features.dtype)
+    lost[:length, 0] = np.linspace(by, 0, length, endpoint=False)
+    return features - (lost if edge == "start" else lost[::-1])
+
+
+def wander(features: np.ndarray, *, by: float, every: int, axis: int, rng: np.random.Generator) -> np.ndarray:
+    """Add a random curve along one axis: loudness that comes and goes, or another microphone's colour.
+
+    Parameters
+    ----------
+    features : ndarray, shape (n_frames, n_mels)
+        Log-mel features.
+    by : float
+        Standard deviation of the curve at its corners, 0 or more, in the unit of the features.
+    every : int
+        About how many frames or bands lie between two corners, at least 1; the curve is straight between
+        them, and has three or more.
+    axis : int
+        0 for a curve over time, the same in all bands; 1 for one over the bands, the same in all frames.
+    rng : numpy.random.Generator
+        Draws the corners.
+
+    Returns
+    -------
+    ndarray, shape (n_frames, n_mels)
+        A new array.
+
+    Raises
+    ------
+    ValueError
+        When `by`, `every` or `axis` is impossible.
+
+    Examples
+    --------
+    >>> louder = wander(np.zeros((50, 4)), by=1.0, every=12, axis=0, rng=np.random.default_rng(0))
+    >>> bool((louder == louder[:, :1]).all()), bool(0.2 < louder.std() < 1.5)
+    (True, True)
+
+    Lesson: 06
+    """
+    if not 0 <= by < math.inf:
+        raise ValueError(f"by is {by}; a deviation is 0 or more, for example 0.5.")
+    if every < 1:
+        raise ValueError(f"every is {every}; corners are 1 frame or band apart, or more.")
+    if axis not in (0, 1):
+        raise ValueError(f"axis is {axis}; it must be 0, time, or 1, frequency.")
+    length = features.shape[axis]
+    corners = rng.normal(0, by, max(3, length // every + 2))
+    curve = np.interp(np.arange(length), np.linspace(0, length - 1, len(corners)), corners)
+    return features + np.expand_dims(curve.astype(features.dtype), 1 - axis)
+
+
 def warp_frequency(features: np.ndarray, factor: float) -> np.ndarray:
     """Stretch log-mel features along frequency, as if the speaker's vocal tract were shorter or longer.
 
@@ -296,9 +392,7 @@ def warp_frequency(features: np.ndarray, factor: float) -> np.ndarray:
     Lesson: 06
     """
     if not 0.5 <= factor <= 2:
-        raise ValueError(
-            f"factor is {factor}; expected between 0.5 and 2; people differ by 0.8 to 1.25."
-        )
+        raise ValueError(f"factor is {factor}; expected between 0.5 and 2; people differ by 0.8 to 1.25.")
     n_mels = features.shape[1]
     source = np.minimum(np.arange(n_mels) / factor, n_mels - 1)
     low = np.minimum(source.astype(int), n_mels - 2)
@@ -369,13 +463,20 @@ class Augmentation:
     noise_share, snr_db : float, (float, float)
         Share that gets noise, and the range of the signal-to-noise ratio in dB.
     warp : (float, float)
-        Range of the frequency warp of the features.
+        Range of the frequency warp of the features. This, `fade_share`, `wander_db` and `color_db` are for
+        log-mel features; cepstra are left as they are.
     mask_frames, mask_bands : int
         Greatest width of the hidden stretch and band of the features.
     cut_share, cut_frames : float, int
         Share of edges at which frames of the features are cut off, each edge by itself, and the greatest
-        number of them; never more than a fifth of a word. Whoever cuts recordings by hand, or by their level,
+        number of them; never more than a third of a word. Whoever cuts recordings by hand, or by their level,
         now and then cuts off the start of a *three* or the end of a *six*.
+    fade_share, fade_frames, fade_db : float, int, float
+        Share of edges that fade, each by itself, the greatest number of frames that this takes and the
+        greatest loss.
+    wander_db, color_db : float
+        Standard deviation of what is added to the word's loudness, as a curve over time with a corner every
+        0.12 s, and to its bands, as a curve with a corner every five.
 
     Raises
     ------
@@ -405,6 +506,11 @@ class Augmentation:
     mask_bands: int = 3
     cut_share: float = 0.0
     cut_frames: int = 20
+    fade_share: float = 0.0
+    fade_frames: int = 20
+    fade_db: float = 25.0
+    wander_db: float = 0.0
+    color_db: float = 0.0
 
     def __post_init__(self) -> None:
         for field in fields(self):

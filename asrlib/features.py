@@ -42,6 +42,7 @@ __all__ = [
     "frame",
     "hz_to_mel",
     "lifter",
+    "limit_range",
     "log_mel",
     "mel_filterbank",
     "mel_to_hz",
@@ -74,7 +75,7 @@ _CHOICES = {
     "log_unit": ("natural", "decibel"),
     "first_coefficient": ("cepstrum", "frame_energy", "spectrum_energy"),
     "kind": ("log_mel", "mfcc"),
-    "normalization": ("none", "level", "mean", "utterance"),
+    "normalization": ("none", "level", "mean", "both", "utterance"),
 }
 _DECIBELS_PER_NEPER = 10 / math.log(10)
 
@@ -157,10 +158,11 @@ class FeatureConfig:
         squares of the frame (before its pre-emphasis and window), or the log of the sum of its spectrum.
     kind : {"log_mel", "mfcc"}
         What `extract` gives.
-    normalization : {"none", "level", "mean", "utterance"}
+    normalization : {"none", "level", "mean", "both", "utterance"}
         What `extract` does per recording: nothing; subtract one number, the mean of all features, which takes
         away how loud it is; subtract the mean over time of each coefficient, which also takes away the
-        microphone and the word's average colour; or divide by the standard deviation too.
+        microphone and the word's average colour; give the two side by side, twice as many coefficients; or
+        divide by the standard deviation too.
 
     Raises
     ------
@@ -340,7 +342,18 @@ class FeatureConfig:
     @property
     def n_coefficients(self) -> int:
         """Width of the features that `extract` gives."""
-        return self.n_mfcc if self.kind == "mfcc" else self.n_mels
+        width = self.n_mfcc if self.kind == "mfcc" else self.n_mels
+        return 2 * width if self.normalization == "both" else width
+
+    def from_db(self, db: float) -> float:
+        """Express a difference of levels in the unit that `log_unit` gives log-mel features.
+
+        Examples
+        --------
+        >>> round(FeatureConfig(log_unit="natural").from_db(20.0), 2)
+        4.61
+        """
+        return db if self.log_unit == "decibel" else db / _DECIBELS_PER_NEPER
 
     def n_frames(self, n_samples: int) -> int:
         """Count the frames of a recording of `n_samples` samples; 0 when it is too short for one.
@@ -890,16 +903,18 @@ def cmvn(features: np.ndarray, kind: str = "utterance", *, mask: np.ndarray | No
     ----------
     features : ndarray, shape (n_frames, n_coefficients) or (batch, n_frames, n_coefficients)
         Log-mel or cepstral features.
-    kind : {"utterance", "mean", "level", "none"}
+    kind : {"utterance", "mean", "level", "both", "none"}
         "mean" subtracts the mean of each coefficient; "utterance" divides by its standard deviation too;
-        "level" subtracts one number, the mean over all coefficients; "none" changes nothing.
+        "level" subtracts one number, the mean over all coefficients; "both" gives the result of "level" and
+        beside it that of "mean"; "none" changes nothing.
     mask : ndarray of bool, shape (n_frames,) or (batch, n_frames), optional
         The frames whose mean and deviation count, such as those with speech. All frames are changed.
 
     Returns
     -------
     ndarray
-        Same shape, float32. A coefficient that never changes becomes 0, unless the kind is "level" or "none".
+        Same shape, for "both" with twice as many coefficients; float32. A coefficient that never changes
+        becomes 0 where its mean is subtracted.
 
     Raises
     ------
@@ -924,6 +939,8 @@ def cmvn(features: np.ndarray, kind: str = "utterance", *, mask: np.ndarray | No
     features = _checked_features(features)
     if kind == "none":
         return features
+    if kind == "both":
+        return np.concatenate([cmvn(features, part, mask=mask) for part in ("level", "mean")], axis=-1)
     counted = _counted_frames(features, mask)
     # Sums in double precision: the mean of equal values is then exactly that value.
     count = counted.sum(axis=-2, keepdims=True, dtype=np.float64)
@@ -937,6 +954,36 @@ def cmvn(features: np.ndarray, kind: str = "utterance", *, mask: np.ndarray | No
     deviation = np.sqrt(squares.sum(axis=-2, keepdims=True, dtype=np.float64) / count).astype(np.float32)
     # A coefficient that hardly varies is left hardly varying: no division by rounding errors.
     return centred / np.where(deviation < 1e-4, np.float32(1), deviation)
+
+
+def limit_range(features: np.ndarray, config: FeatureConfig) -> np.ndarray:
+    """Raise what lies more than `config.top_db` below the loudest value, as `log_mel` does.
+
+    Whoever changes log-mel features, and the quiet ones among them, uses it to put the floor back.
+
+    Parameters
+    ----------
+    features : ndarray, shape (n_frames, n_mels) or (batch, n_frames, n_mels)
+        Log-mel features, not normalised, in the unit of `config.log_unit`.
+    config : FeatureConfig
+        `top_db` and `log_unit` matter here.
+
+    Returns
+    -------
+    ndarray
+        Same shape, a new array.
+
+    Examples
+    --------
+    >>> limit_range(np.array([[0.0, -10.0, -90.0]]), FeatureConfig(top_db=40.0, log_unit="decibel")).tolist()
+    [[0.0, -10.0, -40.0]]
+
+    Lesson: 03
+    """
+    limited = np.array(features)
+    if config.top_db is not None:
+        _limit_range(limited, config)
+    return limited
 
 
 def extract(samples: np.ndarray, config: FeatureConfig | None = None) -> np.ndarray:
@@ -1184,8 +1231,8 @@ def _take_log(power: np.ndarray, config: FeatureConfig) -> np.ndarray:
 
 def _limit_range(bands: np.ndarray, config: FeatureConfig) -> None:
     """Raise what lies more than `top_db` below the greatest value of its own recording."""
-    span = config.top_db if config.log_unit == "decibel" else config.top_db / _DECIBELS_PER_NEPER
-    np.maximum(bands, bands.max(axis=(-2, -1), keepdims=True) - np.float32(span), out=bands)
+    span = np.float32(config.from_db(config.top_db))
+    np.maximum(bands, bands.max(axis=(-2, -1), keepdims=True) - span, out=bands)
 
 
 def _multiply(rows: np.ndarray, matrix: np.ndarray, *, out: np.ndarray) -> None:

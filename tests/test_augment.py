@@ -11,10 +11,12 @@ from asrlib.augment import (
     augment,
     band_limit,
     change_speed,
+    fade_edge,
     mask_features,
     reverberate,
     tilt,
     trim_quiet_edges,
+    wander,
     warp_frequency,
 )
 
@@ -91,6 +93,73 @@ def test_warping_up_and_down_again_gives_back_the_middle():
     back = warp_frequency(warp_frequency(smooth, 1.15), 1 / 1.15)
     np.testing.assert_allclose(back[:, 2:30], smooth[:, 2:30], atol=0.02)
     np.testing.assert_array_equal(warp_frequency(smooth, 1.0), smooth)
+
+
+@pytest.mark.parametrize("edge", ["start", "stop"])
+def test_a_faded_edge_loses_along_a_straight_line_and_the_rest_stays(edge):
+    picture = np.random.default_rng(0).normal(size=(50, 6)).astype(np.float32)
+    lost = picture - fade_edge(picture, by=3.0, n_frames=20, edge=edge)
+    lost = lost if edge == "start" else lost[::-1]
+    expected = np.concatenate([np.linspace(3, 0, 20, endpoint=False), np.zeros(30)])
+    np.testing.assert_allclose(lost, np.repeat(expected[:, None], 6, axis=1), atol=1e-6)
+
+
+def test_a_fade_of_the_features_is_a_fade_of_the_sound():
+    config = features.FeatureConfig()
+    sound = np.random.default_rng(0).normal(0, 0.1, RATE).astype(np.float32)
+    gain_db = np.concatenate([np.linspace(-20, 0, RATE // 2), np.zeros(RATE // 2)])
+    heard = features.log_mel(sound * (10 ** (gain_db / 20)).astype(np.float32), config)
+    made = fade_edge(features.log_mel(sound, config), by=config.from_db(20.0), n_frames=50)
+    difference_db = np.abs(heard - made).mean() / config.from_db(1.0)
+    assert difference_db < 0.5  # a frame is 25 ms long, and the gain changes within it
+
+
+def test_at_most_half_of_a_short_word_fades():
+    faded = fade_edge(np.zeros((10, 1)), by=2.0, n_frames=100)
+    assert faded[0] == -2 and faded[4] < 0 and not faded[5:].any()
+    np.testing.assert_array_equal(fade_edge(np.zeros((1, 2)), by=2.0, n_frames=4), np.zeros((1, 2)))
+
+
+@pytest.mark.parametrize("wrong", [{"by": -1.0}, {"by": np.inf}, {"n_frames": -1}, {"edge": "end"}])
+def test_an_impossible_fade_is_refused(wrong):
+    with pytest.raises(ValueError, match=next(iter(wrong))):
+        fade_edge(np.zeros((10, 3)), **{"by": 1.0, "n_frames": 4} | wrong)
+
+
+@pytest.mark.parametrize("axis", [0, 1])
+def test_wandering_adds_one_curve_with_corners_where_it_says(axis):
+    rng = np.random.default_rng(1)
+    shape = (73, 21)
+    curves = []
+    for _ in range(300):
+        added = wander(np.ones(shape, np.float32), by=0.5, every=10, axis=axis, rng=rng) - 1
+        curve = added.take(0, axis=1 - axis)
+        np.testing.assert_allclose(added, np.broadcast_to(np.expand_dims(curve, 1 - axis), shape), atol=1e-6)
+        curves.append(curve)
+    n_corners = shape[axis] // 10 + 2
+    corners = np.linspace(0, shape[axis] - 1, n_corners)
+    assert np.std([curve[[0, -1]] for curve in curves]) == pytest.approx(0.5, rel=0.1)
+    assert np.mean(curves) == pytest.approx(0, abs=0.05)
+    bends = np.abs(np.diff(curves, n=2, axis=1)).max(axis=0)  # straight but beside a corner
+    straight = [i for i in range(1, shape[axis] - 1) if np.abs(corners - i).min() > 1]
+    assert bends[np.array(straight) - 1].max() < 1e-5 < bends.max()
+
+
+def test_wandering_by_nothing_changes_nothing():
+    picture = np.random.default_rng(0).normal(size=(2, 3)).astype(np.float32)
+    kept = wander(picture, by=0.0, every=12, axis=0, rng=np.random.default_rng(0))
+    np.testing.assert_array_equal(kept, picture)
+    assert kept.dtype == np.float32
+
+
+@pytest.mark.parametrize("wrong", [{"by": -1.0}, {"by": np.nan}, {"every": 0}, {"axis": 2}])
+def test_impossible_wandering_is_refused(wrong):
+    with pytest.raises(ValueError, match=next(iter(wrong))):
+        wander(
+            np.zeros((10, 3)),
+            **{"by": 1.0, "every": 4, "axis": 0} | wrong,
+            rng=np.random.default_rng(0),
+        )
 
 
 def test_masks_never_exceed_their_width_and_leave_the_input_alone():

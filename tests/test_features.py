@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,7 @@ from asrlib.features import (
     frame,
     hz_to_mel,
     lifter,
+    limit_range,
     log_mel,
     mel_filterbank,
     mel_to_hz,
@@ -204,7 +206,7 @@ def test_times_point_at_the_middle_of_each_frame(center):
 
 
 @pytest.mark.parametrize("kind", ["log_mel", "mfcc"])
-@pytest.mark.parametrize("normalization", ["none", "level", "mean", "utterance"])
+@pytest.mark.parametrize("normalization", ["none", "level", "mean", "both", "utterance"])
 @pytest.mark.parametrize(("clips", "seconds"), [(70, 0.2), (3, 4.0), (1, 0.5)])
 def test_a_batch_equals_its_clips(kind, normalization, clips, seconds):
     config = FeatureConfig(kind=kind, normalization=normalization, preemphasis=0.97)
@@ -290,6 +292,24 @@ def test_level_normalisation_removes_gain_and_keeps_the_colour():
     np.testing.assert_allclose(result, plain - plain.mean(), atol=1e-4)
     tilt = np.linspace(-1, 1, plain.shape[1], dtype=np.float32)  # another microphone stays audible
     np.testing.assert_allclose(cmvn(plain + tilt, "level"), cmvn(plain, "level") + tilt, atol=1e-4)
+
+
+@pytest.mark.parametrize("kind", ["log_mel", "mfcc"])
+def test_both_normalisations_stand_side_by_side(kind):
+    samples, config = noise(), FeatureConfig(kind=kind, normalization="both")
+    level, mean = np.split(extract(samples, config), 2, axis=1)
+    np.testing.assert_array_equal(level, extract(samples, replace(config, normalization="level")))
+    np.testing.assert_array_equal(mean, extract(samples, replace(config, normalization="mean")))
+
+
+@pytest.mark.parametrize("log_unit", ["natural", "decibel"])
+def test_limiting_the_range_later_equals_limiting_it_at_once(log_unit):
+    samples = noise() * np.linspace(0, 1, 16_000, dtype=np.float32) ** 4
+    limited = FeatureConfig(top_db=30.0, log_unit=log_unit)
+    plain = log_mel(samples, replace(limited, top_db=None))
+    np.testing.assert_array_equal(limit_range(plain, limited), log_mel(samples, limited))
+    assert np.ptp(plain) > 1.2 * limited.from_db(30.0)
+    np.testing.assert_array_equal(limit_range(plain, replace(limited, top_db=None)), plain)
 
 
 def test_cmvn_masks_frames():

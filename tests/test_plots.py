@@ -132,6 +132,18 @@ def test_log_mel_puts_frames_at_their_times_and_bands_at_their_frequencies(cente
     assert np.abs(np.diff(ax.get_yticks())).min() > 4
 
 
+def test_log_mel_names_the_bands_of_both_pictures():
+    config = features.FeatureConfig(n_mels=20, normalization="both")
+    values = features.extract(sound(), config)
+    values[30, 27] = values.max() + 1  # in the second picture
+    ax = plots.log_mel(values, config=config)
+    places, labels = ax.get_yticks(), texts(ax.get_yticklabels())
+    half = len(places) // 2
+    np.testing.assert_allclose(places[half:], places[:half] + 20)
+    assert labels[half:] == labels[:half]
+    assert f"about {config.band_frequencies()[7]:.0f} Hz" in plots.alt_text(ax)
+
+
 def test_log_mel_shows_at_most_70_decibels():
     loud = features.log_mel(np.concatenate([sound(), np.zeros(8000, np.float32)]))
     low, high = plots.log_mel(loud).images[0].get_clim()

@@ -277,7 +277,7 @@ def test_reset_begins_another_stream():
 
 @settings(max_examples=20)
 @given(
-    kind=st.sampled_from(["mean", "utterance", "level"]),
+    kind=st.sampled_from(["mean", "utterance", "level", "both"]),
     sizes=st.lists(st.integers(1, 20), min_size=1, max_size=5),
 )
 def test_running_normalizer_knows_what_cmvn_of_the_frames_so_far_knows(kind, sizes):

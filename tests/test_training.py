@@ -38,7 +38,7 @@ from asrlib.training import (
     train,
 )
 from asrlib.training import batches as batches_module
-from asrlib.training.batches import Batches, checked_sets
+from asrlib.training.batches import Batches, checked_sets, whole
 from asrlib.training.steps import optimizer
 
 # One direction and no attention: TensorFlow takes most of these tests' time to trace the network.
@@ -657,22 +657,70 @@ def test_configuration_names_what_it_refuses(options):
         TrainingConfig(**options)
 
 
-def test_cut_edges_shorten_words_and_normalise_anew(sets):
-    how = replace(Augmentation.none(), cut_share=1.0, cut_frames=9)
-    config = TrainingConfig(epochs=1, random_place=False, augmentation=how, n_frames=120)
-    clips = Batches(sets[0], ("fall", "rise"), config=config)
+def respoken(sets, *, normalization="mean", kind="log_mel", **changes):
+    """Give all words as they are, and as one augmentation changes them."""
+    how = replace(Augmentation.none(), **changes)
+    features = FeatureConfig(kind=kind, n_mels=20, f_max=4000.0, normalization=normalization, top_db=40.0)
+    config = TrainingConfig(epochs=1, random_place=False, augmentation=how, n_frames=120, features=features)
+    batches = Batches(sets[0], ("fall", "rise"), config=config)
     rng = np.random.default_rng(0)
+    words = [batches._clip(0, index) for index in range(len(sets[0]))]
+    return features, words, [batches._respeak(word, rng) for word in words]
+
+
+def test_cut_edges_shorten_words_and_normalise_anew(sets):
+    _, words, cut = respoken(sets, cut_share=1.0, cut_frames=9)
     lost = []
-    for index in range(len(sets[0])):
-        whole = clips._clip(0, index)
-        cut = clips._cut_edges(whole, rng)
-        assert cut.features.shape == (len(cut.energy), whole.features.shape[1])
-        np.testing.assert_allclose(cut.features.mean(axis=0), 0, atol=1e-4)  # the mean of what is left
-        lost.append(len(whole.features) - len(cut.features))
-        assert lost[-1] <= 2 * min(9, len(whole.features) // 5)
+    for before, left in zip(words, cut, strict=True):
+        assert left.features.shape == (len(left.energy), before.features.shape[1])
+        np.testing.assert_allclose(left.features.mean(axis=0), 0, atol=1e-4)  # the mean of what is left
+        lost.append(len(before.features) - len(left.features))
+        assert lost[-1] <= 2 * min(9, len(before.features) // 3)
     assert max(lost) > 4 and len(set(lost)) > 3
-    never = replace(config, augmentation=replace(how, cut_share=0.0))
-    assert Batches(sets[0], ("fall", "rise"), config=never)._cut_edges(whole, rng) is whole
+
+
+def test_respoken_words_keep_their_floor_and_are_normalised_last(sets):
+    features, words, changed = respoken(
+        sets, normalization="none", fade_share=0.5, fade_db=30.0, wander_db=4.0, color_db=2.0
+    )
+    for before, other in zip(words, changed, strict=True):
+        assert np.abs(other.features - before.features).max() > features.from_db(1.0)
+        assert np.ptp(other.features) <= features.from_db(40.0) * 1.0001
+    for normalization in ("level", "mean", "both"):
+        _, words, changed = respoken(sets, normalization=normalization, fade_share=1.0, wander_db=4.0)
+        for before, other in zip(words, changed, strict=True):
+            assert len(other.features) == len(before.features)
+            halves = np.split(other.features, 2, axis=1) if normalization == "both" else [other.features]
+            for half in halves:
+                assert half.mean() == pytest.approx(0, abs=1e-4)
+            if normalization != "level":
+                np.testing.assert_allclose(halves[-1].mean(axis=0), 0, atol=1e-4)
+
+
+def test_both_pictures_are_warped_alike(sets):
+    _, _, changed = respoken(sets, normalization="both", warp=(1.2, 1.2))
+    for word in changed:
+        level, mean = np.split(word.features, 2, axis=1)
+        np.testing.assert_allclose(level - level.mean(axis=0), mean, atol=1e-4)
+
+
+def test_what_is_for_mel_bands_leaves_cepstra_alone(sets):
+    _, words, changed = respoken(
+        sets, kind="mfcc", normalization="none", fade_share=1.0, wander_db=4.0, color_db=2.0, warp=(1.2, 1.2)
+    )
+    for before, other in zip(words, changed, strict=True):
+        np.testing.assert_array_equal(other.features, before.features)
+
+
+@pytest.mark.parametrize("normalization", ["mean", "both"])
+def test_words_that_are_only_hidden_or_left_alone_are_what_the_recogniser_sees(sets, normalization):
+    features = FeatureConfig(n_mels=20, f_max=4000.0, normalization=normalization, top_db=40.0)
+    config = TrainingConfig(epochs=1, random_place=False, augmentation=Augmentation.none(), features=features)
+    batches = Batches(sets[0], ("fall", "rise"), config=config)
+    chosen = np.arange(8)
+    made = batches._batch(chosen, epoch=0, rng=np.random.default_rng(0))
+    expected, _ = whole(sets[0], ("fall", "rise"), config=config)
+    np.testing.assert_allclose(made, expected[:8], atol=2e-4)
 
 
 def test_configuration_survives_a_dictionary():

@@ -553,8 +553,12 @@ def _label_bands(ax: Axes, config: FeatureConfig) -> None:
         band = float(np.interp(hz, peaks, np.arange(len(peaks))))
         if not ticks or min(ticks.values()) - band > _TICK_SPACING * len(peaks):
             ticks[hz] = band
-    ax.set_yticks(list(ticks.values()), [str(hz) for hz in ticks])
-    ax.set_ylabel("frequency (Hz)")
+    parts = config.n_coefficients // config.n_mels  # "both" stacks two pictures
+    places = [band + part * config.n_mels for part in range(parts) for band in ticks.values()]
+    ax.set_yticks(places, [str(hz) for hz in ticks] * parts)
+    ax.set_ylabel("frequency (Hz)" if parts == 1 else "frequency (Hz), twice")
+    for part in range(1, parts):
+        ax.axhline(part * config.n_mels - 0.5, color=look().quiet, linewidth=1)
 
 
 def _color_limits(features: np.ndarray, config: FeatureConfig) -> tuple[float, float]:
@@ -632,7 +636,7 @@ def _features_in_words(features: np.ndarray, config: FeatureConfig) -> str:
     frame, band = np.unravel_index(int(features.argmax()), features.shape)
     return (
         f"Picture of the power in {width} mel bands in {n_frames} frames. It is brightest at "
-        f"{times[frame]:.2f} seconds and about {config.band_frequencies()[band]:.0f} Hz."
+        f"{times[frame]:.2f} seconds and about {config.band_frequencies()[band % config.n_mels]:.0f} Hz."
     )
 
 

@@ -244,9 +244,9 @@ class RunningNormalizer:
 
     Parameters
     ----------
-    kind : {"mean", "utterance", "level"}
+    kind : {"mean", "utterance", "level", "both"}
         "mean" subtracts the mean; "utterance" divides by the standard deviation too; "level" subtracts one
-        number, the mean over all coefficients.
+        number, the mean over all coefficients; "both" gives the result of "level", then that of "mean".
     horizon_seconds : float
         Over how long the mean is taken, in seconds.
     hop_seconds : float
@@ -277,8 +277,8 @@ class RunningNormalizer:
     def __init__(
         self, kind: str = "mean", *, horizon_seconds: float = 3.0, hop_seconds: float = 0.010
     ) -> None:
-        if kind not in ("mean", "utterance", "level"):
-            raise ValueError(f"kind={kind!r} came. Expected one of mean, utterance, level.")
+        if kind not in ("mean", "utterance", "level", "both"):
+            raise ValueError(f"kind={kind!r} came. Expected one of mean, utterance, level, both.")
         if not 0 < hop_seconds <= horizon_seconds < np.inf:
             raise ValueError(
                 f"horizon_seconds={horizon_seconds!r} and hop_seconds={hop_seconds!r} came. Expected numbers "
@@ -286,6 +286,9 @@ class RunningNormalizer:
             )
         self.kind = kind
         self.horizon = round(horizon_seconds / hop_seconds)
+        times = {"horizon_seconds": horizon_seconds, "hop_seconds": hop_seconds}
+        parts = ("level", "mean") if kind == "both" else ()
+        self._parts = tuple(RunningNormalizer(part, **times) for part in parts)
         self.reset()
 
     def reset(self) -> None:
@@ -303,6 +306,8 @@ class RunningNormalizer:
         """
         self.n_frames = 0
         self._mean = self._square = np.float64(0)
+        for part in self._parts:
+            part.reset()
 
     def push(self, frames: np.ndarray) -> np.ndarray:
         """Normalise some frames.
@@ -315,7 +320,7 @@ class RunningNormalizer:
         Returns
         -------
         ndarray, shape (n_frames, n_coefficients)
-            float32.
+            float32; of kind "both" with twice as many coefficients.
 
         Raises
         ------
@@ -329,6 +334,10 @@ class RunningNormalizer:
 
         Lesson: 09
         """
+        if self._parts:
+            result = np.concatenate([part.push(frames) for part in self._parts], axis=-1)
+            self.n_frames += len(result)
+            return result
         frames = self._checked(frames)
         result = np.empty(frames.shape, np.float32)
         for index, frame in enumerate(frames):

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from asrlib.augment import Augmentation, fade_edge, mask_features, wander, warp_frequency
 from asrlib.augment import augment as disturb
-from asrlib.augment import mask_features, warp_frequency
 from asrlib.errors import AudioError
-from asrlib.features import cmvn
+from asrlib.features import cmvn, limit_range
 from asrlib.models import import_keras
 from asrlib.recognizer import Prepared, fit_window, prepare
 from asrlib.training.config import TrainingConfig
@@ -206,6 +206,11 @@ class Batches:
         self.augment, self.augment_samples = augment, augment_samples
         if config.augmentation is not None:
             self.augment_samples = augment_samples or self._disturb_samples
+        self._disturbs = config.augmentation is not None and augment is None
+        # What changes the means comes before they are subtracted, so features are kept without normalisation.
+        self._respeaks = self._disturbs and _changes_means(config.augmentation, config.features)
+        kind = "none" if self._respeaks else config.features.normalization
+        self._stored = replace(config, features=replace(config.features, normalization=kind))
         self.per_epoch = math.ceil(len(dataset) / config.batch_size)
         self.errors: dict[int, Exception] = {}  # by number of the batch
         self._made: dict[tuple[int, int], Prepared] = {}  # (variant, clip) -> features
@@ -261,11 +266,11 @@ class Batches:
     def _batch(self, chosen: np.ndarray, *, epoch: int, rng: np.random.Generator) -> np.ndarray:
         variants = self._variants(len(chosen), epoch=epoch, rng=rng)
         place = rng if self.config.random_place else None
-        disturb_clip = self.config.augmentation is not None and self.augment is None
         windows = []
         for clip in map(self._clip, variants, chosen.tolist()):
             # Before the clip is set into its window: what is hidden must be speech, not padding.
-            clip = self._disturb_features(self._cut_edges(clip, rng), rng) if disturb_clip else clip
+            if self._disturbs:
+                clip = self._hide(self._respeak(clip, rng) if self._respeaks else self._warp(clip, rng), rng)
             windows.append(fit_window(clip.features, self.config.n_frames, energy=clip.energy, rng=place)[0])
         batch = np.stack(windows)
         if self.augment is None:
@@ -280,22 +285,37 @@ class Batches:
     def _disturb_samples(self, samples: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         return disturb(samples, self.config.augmentation, rng=rng, others=self.samples)
 
+    def _respeak(self, clip: Prepared, rng: np.random.Generator) -> Prepared:
+        """Change features as another throat, mouth and microphone would; then put floor and means back."""
+        how, features = self.config.augmentation, self.config.features
+        clip = self._cut_edges(self._warp(clip, rng), rng)
+        picture = clip.features
+        if features.kind == "log_mel":
+            for edge in ("start", "stop"):
+                if rng.random() < how.fade_share:
+                    loss, length = rng.uniform(0, how.fade_db), rng.integers(how.fade_frames + 1)
+                    picture = fade_edge(picture, by=features.from_db(loss), n_frames=int(length), edge=edge)
+            picture = wander(picture, by=features.from_db(how.wander_db), every=12, axis=0, rng=rng)
+            picture = wander(picture, by=features.from_db(how.color_db), every=5, axis=1, rng=rng)
+            picture = limit_range(picture, features)
+        return replace(clip, features=cmvn(picture, features.normalization))
+
     def _cut_edges(self, clip: Prepared, rng: np.random.Generator) -> Prepared:
-        """Cut frames off the word's edges, and normalise by what is left: as if it had been recorded so."""
         how = self.config.augmentation
-        if not how.cut_share:
-            return clip
-        most = min(how.cut_frames, len(clip.features) // 5)
+        most = min(how.cut_frames, len(clip.features) // 3)
         first, last = (int(rng.integers(most + 1)) * (rng.random() < how.cut_share) for _ in range(2))
         kept = slice(first, len(clip.features) - last)
-        left = cmvn(clip.features[kept], self.config.features.normalization)
-        return replace(clip, features=left, energy=clip.energy[kept])
+        return replace(clip, features=clip.features[kept], energy=clip.energy[kept])
 
-    def _disturb_features(self, clip: Prepared, rng: np.random.Generator) -> Prepared:
-        """Warp one clip's features, then hide a part, but at most a third of a short word's frames."""
+    def _warp(self, clip: Prepared, rng: np.random.Generator) -> Prepared:
+        if self.config.features.kind != "log_mel":  # cepstral coefficients are no frequencies
+            return clip
+        factor = float(rng.uniform(*self.config.augmentation.warp))
+        return replace(clip, features=warp_frequency(clip.features, factor))
+
+    def _hide(self, clip: Prepared, rng: np.random.Generator) -> Prepared:
+        """Hide a part of one clip's features, but at most a third of a short word's frames."""
         how, picture = self.config.augmentation, clip.features
-        if self.config.features.kind == "log_mel":  # cepstral coefficients are no frequencies
-            picture = warp_frequency(picture, float(rng.uniform(*how.warp)))
         n_time = min(how.mask_frames, len(picture) // 3)
         hidden = mask_features(picture, n_time=n_time, n_frequency=how.mask_bands, rng=rng)
         return replace(clip, features=hidden)
@@ -315,10 +335,15 @@ class Batches:
         samples = self.samples[index]
         if variant >= 0:
             samples = self.augment_samples(samples, self._rng(2, variant, index))
-        prepared = _prepared(self.dataset, index, samples, config=self.config)
+        prepared = _prepared(self.dataset, index, samples, config=self._stored)
         if self.config.variants is not None or variant < 0:
             self._made[key] = prepared
         return prepared
+
+
+def _changes_means(how: Augmentation, features: FeatureConfig) -> bool:
+    changes = how.cut_share or how.fade_share or how.wander_db or how.color_db
+    return bool(changes) or features.normalization == "both"
 
 
 def _cores() -> int:
