@@ -507,8 +507,8 @@ class Augmentation:
     cut_share: float = 0.0
     cut_frames: int = 20
     fade_share: float = 0.0
-    fade_frames: int = 20
-    fade_db: float = 25.0
+    fade_frames: int = 30
+    fade_db: float = 30.0
     wander_db: float = 0.0
     color_db: float = 0.0
 

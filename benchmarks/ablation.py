@@ -81,6 +81,9 @@ def all_rows(base: TrainingConfig) -> list[Row]:
         Row("no masks", augmented(mask_frames=0, mask_bands=0)),
         Row("no frequency warp", augmented(warp=(1.0, 1.0))),
         Row("edges of the word cut", augmented(cut_share=0.6)),
+        Row("edges of the word fade", augmented(fade_share=0.8)),
+        Row("loudness wanders", augmented(wander_db=4.0)),
+        Row("colour wanders", augmented(color_db=2.0)),
         Row("word always in the middle", replace(base, random_place=False)),
         Row("40 bands", featured(n_mels=40)),
         Row("up to 8 kHz", featured(f_max=8000.0)),
@@ -88,6 +91,7 @@ def all_rows(base: TrainingConfig) -> list[Row]:
         Row("13 MFCC", featured(kind="mfcc", n_mfcc=13)),
         Row("no normalisation", featured(normalization="none")),
         Row("level instead of mean", featured(normalization="level")),
+        Row("level beside mean", featured(normalization="both")),
         Row("mean and variance", featured(normalization="utterance")),
         Row("no floor below the peak", featured(top_db=None)),
         Row("no weight average", replace(base, weight_average=0.0)),
@@ -222,7 +226,10 @@ def disturber(
 
     The generator's state tells which clip and which version is meant, for each has a generator of its own.
     """
-    later = ("warp", "mask_frames", "mask_bands", "cut_share", "cut_frames")  # done to the features
+    later = (  # done to the features
+        "warp", "mask_frames", "mask_bands", "cut_share", "cut_frames",
+        "fade_share", "fade_frames", "fade_db", "wander_db", "color_db",
+    )  # fmt: skip
     after = {name: getattr(same_as, name) for name in later}
     shared = replace(augmentation, **after) == same_as
 

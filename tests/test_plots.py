@@ -142,6 +142,7 @@ def test_log_mel_names_the_bands_of_both_pictures():
     np.testing.assert_allclose(places[half:], places[:half] + 20)
     assert labels[half:] == labels[:half]
     assert f"about {config.band_frequencies()[7]:.0f} Hz" in plots.alt_text(ax)
+    assert "20 mel bands, without its level below and without its mean above," in plots.alt_text(ax)
 
 
 def test_log_mel_shows_at_most_70_decibels():

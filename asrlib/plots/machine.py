@@ -551,7 +551,7 @@ def _label_bands(ax: Axes, config: FeatureConfig) -> None:
     ticks: dict[int, float] = {}
     for hz in reversed([hz for hz in _TICK_HZ if peaks[0] <= hz <= peaks[-1]]):
         band = float(np.interp(hz, peaks, np.arange(len(peaks))))
-        if not ticks or min(ticks.values()) - band > _TICK_SPACING * len(peaks):
+        if not ticks or min(ticks.values()) - band > _TICK_SPACING * config.n_coefficients:
             ticks[hz] = band
     parts = config.n_coefficients // config.n_mels  # "both" stacks two pictures
     places = [band + part * config.n_mels for part in range(parts) for band in ticks.values()]
@@ -634,8 +634,9 @@ def _features_in_words(features: np.ndarray, config: FeatureConfig) -> str:
     if config.kind == "mfcc":
         return f"Picture of {width} cepstral coefficients in {n_frames} frames, {times[-1]:.2f} seconds."
     frame, band = np.unravel_index(int(features.argmax()), features.shape)
+    twice = ", without its level below and without its mean above," if width > config.n_mels else ""
     return (
-        f"Picture of the power in {width} mel bands in {n_frames} frames. It is brightest at "
+        f"Picture of the power in {config.n_mels} mel bands{twice} in {n_frames} frames. It is brightest at "
         f"{times[frame]:.2f} seconds and about {config.band_frequencies()[band % config.n_mels]:.0f} Hz."
     )
 

@@ -237,7 +237,7 @@ RECIPES: Mapping[str, TrainingConfig] = {
         seed=4,
     ),
     "people": TrainingConfig(
-        epochs=20,
+        epochs=40,
         batch_size=128,
         learning_rate=3e-3,
         weight_decay=0.0,
@@ -247,7 +247,7 @@ RECIPES: Mapping[str, TrainingConfig] = {
         weight_average=0.99,
         n_frames=80,
         augmentation=Augmentation(
-            # Where real people are among the voices, less needs to be made up.
+            # Where real people are among the voices, less needs to be made up of rooms and noises.
             reverberation_share=0.15,
             reverberation_seconds=(0.1, 0.3),
             band_limit_hz=(3_500.0, 3_990.0),
@@ -257,9 +257,12 @@ RECIPES: Mapping[str, TrainingConfig] = {
             mask_frames=8,
             mask_bands=4,
             cut_share=0.6,
+            fade_share=0.8,
+            wander_db=4.0,
+            color_db=2.0,
         ),
-        features=FeatureConfig(n_mels=20, f_max=4000.0, normalization="level", top_db=40.0),
-        model=CrnnConfig(head="max", dropout=0.1, members=2),
+        features=FeatureConfig(n_mels=20, f_max=4000.0, normalization="both", top_db=40.0),
+        model=CrnnConfig(head="max", dropout=0.1),
     ),
     "article": TrainingConfig(
         epochs=10,
