@@ -476,7 +476,7 @@ class Augmentation:
         greatest loss.
     wander_db, color_db : float
         Standard deviation of what is added to the word's loudness, as a curve over time with a corner every
-        0.12 s, and to its bands, as a curve with a corner every five.
+        twelve frames, and to its bands, as a curve with a corner every five.
 
     Raises
     ------
