@@ -2,6 +2,7 @@
 
 import copy
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import matplotlib as mpl
@@ -15,6 +16,7 @@ from exercises import answers_in
 
 from asrlib import audio, check, datasets, features, plots
 from asrlib.plots import fitting
+from asrlib.recognizer import Recognizer
 from asrlib.widgets import AugmentationExplorer
 
 LESSON = Path(__file__).resolve().parents[1] / "notebooks" / "06_training.ipynb"
@@ -450,16 +452,20 @@ class Spoken:
         self.samples = (0.1 * (tone + hiss) * np.hanning(9600)).astype(np.float32)
 
 
-@pytest.fixture(scope="module")
-def knobs():
-    return AugmentationExplorer([Spoken()])
+@pytest.fixture(scope="module", params=["default", "synthetic"])
+def knobs(request):  # one machine sees two pictures of each word, the other one
+    return AugmentationExplorer([Spoken()], recognizer=getattr(Recognizer, request.param)())
 
 
 def test_untouched_knobs_leave_the_recording_alone(knobs):
     result = knobs.compute(**knobs.values)
     np.testing.assert_array_equal(result.samples, Spoken().samples)
     np.testing.assert_array_equal(result.after, result.before)
-    np.testing.assert_array_equal(result.after, features.extract(Spoken().samples, knobs.config))
+    mean_free = replace(knobs.config, normalization="mean")
+    np.testing.assert_array_equal(result.after, features.extract(Spoken().samples, mean_free))
+    heard = knobs.recognizer.predict([Spoken().samples])[0]
+    assert result.probability == pytest.approx(float(heard.max()), abs=1e-5)
+    assert AugmentationExplorer([Spoken()]).recognizer.features == Recognizer.default().features
 
 
 @pytest.mark.parametrize(

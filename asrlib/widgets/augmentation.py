@@ -35,7 +35,7 @@ class Disturbed:
 
     word: str
     samples: np.ndarray  # (n_samples,), what is heard; warp and masks are done to the picture only
-    before: np.ndarray  # (n_frames, n_mels), log-mel
+    before: np.ndarray  # (n_frames, n_mels), log-mel; of a machine that sees two pictures the mean-free one
     after: np.ndarray
     heard: str  # what the machine writes for `after`
     probability: float
@@ -118,19 +118,30 @@ class AugmentationExplorer(Explorer):
             changed = signals.mix(changed, np.resize(noise, len(changed)), snr_db=snr, limit=True)
         if math.isfinite(line):
             changed = audio.peak_limit(band_limit(changed, high_hz=line), peak=1.0)
-        picture = warp_frequency(features.extract(changed, self.config), round(tract, 2))
-        picture = _hidden(picture, n_frames=int(hidden_frames), n_bands=int(hidden_bands))
-        window, _ = fit_window(picture, self.recognizer.n_frames)
+        pictures = [
+            _hidden(
+                warp_frequency(picture, round(tract, 2)),
+                n_frames=int(hidden_frames),
+                n_bands=int(hidden_bands),
+            )
+            for picture in self._pictures(changed)
+        ]
+        window, _ = fit_window(np.concatenate(pictures, axis=1), self.recognizer.n_frames)
         probabilities = self.recognizer.network(window[None])[0]
         best = int(probabilities.argmax())
         return Disturbed(
             word=_word(original.label),
             samples=changed,
-            before=features.extract(original.samples, self.config),
-            after=picture,
+            before=self._pictures(original.samples)[-1],
+            after=pictures[-1],
             heard=_word(self.recognizer.labels[best]),
             probability=float(probabilities[best]),
         )
+
+    def _pictures(self, samples: np.ndarray) -> list[np.ndarray]:
+        """Make what the machine sees: one picture or, where it is normalised both ways, two."""
+        seen = features.extract(samples, self.config)
+        return np.split(seen, 2 if self.config.normalization == "both" else 1, axis=1)
 
     def build(self, figure: Figure, result: Disturbed) -> list[Artist]:
         """Draw the picture of the recording and, below on the same axis, the disturbed one."""
