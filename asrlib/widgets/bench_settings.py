@@ -184,7 +184,7 @@ SETTINGS: tuple[Setting, ...] = (
             9000.0), write=lambda hz: f"{hz:g} Hz"),
     Setting("normalization", "features.normalization", "subtract", words={
             "none": "nothing", "level": "level of the clip", "mean": "mean of the clip",
-            "both": "level, mean: two pictures", "utterance": "mean, ÷ deviation"}),
+            "both": "both, side by side", "utterance": "mean, ÷ deviation"}),
     Setting("model", "model.family", "family", words={
             "softmax": "softmax regression", "article_cnn": "the article's CNN", "cnn": "CNN", "rnn": "RNN",
             "crnn": "CRNN"}),
