@@ -307,7 +307,7 @@ def fade_edge(features: np.ndarray, *, by: float, n_frames: int, edge: str = "st
         raise ValueError(f'edge is {edge!r}; it must be "start" or "stop".')
     length = min(n_frames, len(features) // 2)
     lost = np.zeros((len(features), 1), features.dtype)
-    lost[:length, 0] = np.linspace(by, 0, length, endpoint=False)
+    lost[:length, 0] = by * (1 - np.arange(length) / max(length, 1))
     return features - (lost if edge == "start" else lost[::-1])
 
 
@@ -354,7 +354,8 @@ def wander(features: np.ndarray, *, by: float, every: int, axis: int, rng: np.ra
         raise ValueError(f"axis is {axis}; it must be 0, time, or 1, frequency.")
     length = features.shape[axis]
     corners = rng.normal(0, by, max(3, length // every + 2))
-    curve = np.interp(np.arange(length), np.linspace(0, length - 1, len(corners)), corners)
+    places = np.arange(length) * ((len(corners) - 1) / max(length - 1, 1))  # in corners: 0, 1, 2 and so on
+    curve = np.interp(places, np.arange(len(corners)), corners)
     return features + np.expand_dims(curve.astype(features.dtype), 1 - axis)
 
 

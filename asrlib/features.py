@@ -939,16 +939,17 @@ def cmvn(features: np.ndarray, kind: str = "utterance", *, mask: np.ndarray | No
     features = _checked_features(features)
     if kind == "none":
         return features
-    if kind == "both":
-        return np.concatenate([cmvn(features, part, mask=mask) for part in ("level", "mean")], axis=-1)
     counted = _counted_frames(features, mask)
     # Sums in double precision: the mean of equal values is then exactly that value.
     count = counted.sum(axis=-2, keepdims=True, dtype=np.float64)
     mean = (features * counted).sum(axis=-2, keepdims=True, dtype=np.float64) / count
+    level = mean.mean(axis=-1, keepdims=True)
     if kind == "level":
-        mean = mean.mean(axis=-1, keepdims=True)
+        return features - level.astype(np.float32)
     centred = features - mean.astype(np.float32)
-    if kind in ("mean", "level"):
+    if kind == "both":
+        return np.concatenate([features - level.astype(np.float32), centred], axis=-1)
+    if kind == "mean":
         return centred
     squares = np.square(centred) * counted
     deviation = np.sqrt(squares.sum(axis=-2, keepdims=True, dtype=np.float64) / count).astype(np.float32)

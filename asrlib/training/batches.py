@@ -269,8 +269,10 @@ class Batches:
         windows = []
         for clip in map(self._clip, variants, chosen.tolist()):
             # Before the clip is set into its window: what is hidden must be speech, not padding.
-            if self._disturbs:
-                clip = self._hide(self._respeak(clip, rng) if self._respeaks else self._warp(clip, rng), rng)
+            if self._respeaks:
+                clip = self._respeak(clip, rng)
+            elif self._disturbs:
+                clip = replace(clip, features=self._hidden(self._warped(clip.features, rng), rng))
             windows.append(fit_window(clip.features, self.config.n_frames, energy=clip.energy, rng=place)[0])
         batch = np.stack(windows)
         if self.augment is None:
@@ -286,10 +288,11 @@ class Batches:
         return disturb(samples, self.config.augmentation, rng=rng, others=self.samples)
 
     def _respeak(self, clip: Prepared, rng: np.random.Generator) -> Prepared:
-        """Change features as another throat, mouth and microphone would; then put floor and means back."""
+        """Change features as another throat, mouth and microphone would; normalise them; hide a part."""
         how, features = self.config.augmentation, self.config.features
-        clip = self._cut_edges(self._warp(clip, rng), rng)
-        picture = clip.features
+        picture = self._warped(clip.features, rng)
+        kept = self._kept(len(picture), rng)
+        picture = picture[kept]
         if features.kind == "log_mel":
             for edge in ("start", "stop"):
                 if rng.random() < how.fade_share:
@@ -298,27 +301,26 @@ class Batches:
             picture = wander(picture, by=features.from_db(how.wander_db), every=12, axis=0, rng=rng)
             picture = wander(picture, by=features.from_db(how.color_db), every=5, axis=1, rng=rng)
             picture = limit_range(picture, features)
-        return replace(clip, features=cmvn(picture, features.normalization))
+        picture = cmvn(picture, features.normalization)
+        return replace(clip, features=self._hidden(picture, rng), energy=clip.energy[kept])
 
-    def _cut_edges(self, clip: Prepared, rng: np.random.Generator) -> Prepared:
+    def _kept(self, n_frames: int, rng: np.random.Generator) -> slice:
+        """Choose what is left when the edges of a word are cut off."""
         how = self.config.augmentation
-        most = min(how.cut_frames, len(clip.features) // 3)
+        most = min(how.cut_frames, n_frames // 3)
         first, last = (int(rng.integers(most + 1)) * (rng.random() < how.cut_share) for _ in range(2))
-        kept = slice(first, len(clip.features) - last)
-        return replace(clip, features=clip.features[kept], energy=clip.energy[kept])
+        return slice(first, n_frames - last)
 
-    def _warp(self, clip: Prepared, rng: np.random.Generator) -> Prepared:
+    def _warped(self, picture: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         if self.config.features.kind != "log_mel":  # cepstral coefficients are no frequencies
-            return clip
-        factor = float(rng.uniform(*self.config.augmentation.warp))
-        return replace(clip, features=warp_frequency(clip.features, factor))
+            return picture
+        return warp_frequency(picture, float(rng.uniform(*self.config.augmentation.warp)))
 
-    def _hide(self, clip: Prepared, rng: np.random.Generator) -> Prepared:
+    def _hidden(self, picture: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """Hide a part of one clip's features, but at most a third of a short word's frames."""
-        how, picture = self.config.augmentation, clip.features
+        how = self.config.augmentation
         n_time = min(how.mask_frames, len(picture) // 3)
-        hidden = mask_features(picture, n_time=n_time, n_frequency=how.mask_bands, rng=rng)
-        return replace(clip, features=hidden)
+        return mask_features(picture, n_time=n_time, n_frequency=how.mask_bands, rng=rng)
 
     def _variants(self, count: int, *, epoch: int, rng: np.random.Generator) -> list[int]:
         """Choose which version of each clip to use; -1 is the recording as it is."""
