@@ -2,7 +2,7 @@
 
 Each function changes one thing and takes what it changes by as an argument; only `Augmentation` and
 `augment` draw at random. All of them leave the word what it is. Waveform changes come before the features,
-`fade_edge`, `wander`, `warp_frequency` and `mask_features` after them.
+`fade_edge`, `wander`, `warp_frequency`, `mask_features` and `mix_up` after them.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ __all__ = [
     "change_speed",
     "fade_edge",
     "mask_features",
+    "mix_up",
     "reverberate",
     "tilt",
     "trim_quiet_edges",
@@ -443,6 +444,64 @@ def mask_features(
         start = int(rng.integers(0, features.shape[axis] - width + 1))
         masked[(slice(None),) * axis + (slice(start, start + width),)] = 0
     return masked
+
+
+def mix_up(
+    features: np.ndarray, targets: np.ndarray, *, evenness: float, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """Lay each clip of a batch over another one, and ask for both words in the same shares.
+
+    Between two words the network learns to change its mind evenly, not at a line that fits the training
+    voices.
+
+    Parameters
+    ----------
+    features : ndarray, shape (n_clips, n_frames, n_coefficients)
+        Normalised features, set into their windows.
+    targets : ndarray, shape (n_clips, n_labels)
+        Probabilities to learn; for one clip a 1 and zeros.
+    evenness : float
+        Both parameters of the Beta distribution that the shares are drawn from. Near 0 one of the two clips
+        is hardly there, with 1 every share is as frequent.
+    rng : numpy.random.Generator
+        Draws shares and partners.
+
+    Returns
+    -------
+    features, targets : ndarray
+        Same shapes and types. A clip keeps the larger share of what stands at its place.
+
+    Raises
+    ------
+    ValueError
+        When `evenness` is not positive, or there is not one target for each clip.
+
+    Examples
+    --------
+    >>> clips, words = np.array([[[0.0]], [[1.0]]]), np.eye(2)
+    >>> mixed, wanted = mix_up(clips, words, evenness=1.0, rng=np.random.default_rng(3))
+    >>> bool(np.allclose(mixed[:, 0, 0], wanted[:, 1])), wanted.sum(axis=1).tolist()
+    (True, [1.0, 1.0])
+
+    References
+    ----------
+    H. Zhang, M. Cisse, Y. N. Dauphin, D. Lopez-Paz, "mixup: Beyond Empirical Risk Minimization", ICLR 2018.
+
+    Lesson: 06
+    """
+    if not 0 < evenness < math.inf:
+        raise ValueError(f"evenness is {evenness}; it must be positive, for example 0.3.")
+    if len(features) != len(targets):
+        raise ValueError(f"There are {len(features)} clips and {len(targets)} targets; give one for each.")
+    shares = rng.beta(evenness, evenness, len(features))
+    shares = np.maximum(shares, 1 - shares)
+    partners = rng.permutation(len(features))
+
+    def mixed(values: np.ndarray) -> np.ndarray:
+        own = shares.astype(values.dtype).reshape(-1, *[1] * (values.ndim - 1))
+        return own * values + (1 - own) * values[partners]
+
+    return mixed(features), mixed(targets)
 
 
 @dataclass(frozen=True)

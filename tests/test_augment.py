@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from asrlib import audio, features, signals
 from asrlib.augment import (
@@ -13,6 +14,7 @@ from asrlib.augment import (
     change_speed,
     fade_edge,
     mask_features,
+    mix_up,
     reverberate,
     tilt,
     trim_quiet_edges,
@@ -169,6 +171,33 @@ def test_masks_never_exceed_their_width_and_leave_the_input_alone():
         assert hidden.all(axis=1).sum() <= 7
         assert hidden.all(axis=0).sum() <= 5
     assert ones.min() == 1
+
+
+@pytest.mark.parametrize("evenness", [0.3, 1.0])
+def test_mixed_pictures_and_mixed_words_have_the_same_shares(evenness):
+    rng = np.random.default_rng(0)
+    clips, words = rng.normal(size=(200, 4, 3)).astype(np.float32), np.eye(200, dtype=np.float32)
+    mixed, wanted = mix_up(clips, words, evenness=evenness, rng=np.random.default_rng(1))
+    assert mixed.dtype == clips.dtype and wanted.dtype == words.dtype
+    # Each word is its clip's own, so the wanted shares say what every picture must be made of.
+    np.testing.assert_allclose(mixed, np.einsum("ij,jtf->itf", wanted, clips), atol=1e-5)
+    np.testing.assert_allclose(wanted.sum(axis=1), 1, atol=1e-6)
+    own = np.diag(wanted)
+    assert own.min() >= 0.5
+    smaller = np.where(own > 0.999, 0, 1 - own)
+    # The smaller of two Beta shares, from SciPy's quantiles.
+    expected = stats.beta(evenness, evenness).ppf(np.linspace(0.001, 0.999, 999) / 2).mean()
+    assert smaller.mean() == pytest.approx(expected, abs=0.04)
+
+
+def test_mixing_repeats_itself_and_refuses_the_impossible():
+    clips, words = np.ones((3, 2, 2), np.float32), np.eye(3, dtype=np.float32)
+    first, again = (mix_up(clips, words, evenness=0.4, rng=np.random.default_rng(5)) for _ in range(2))
+    np.testing.assert_array_equal(first[1], again[1])
+    with pytest.raises(ValueError, match="evenness"):
+        mix_up(clips, words, evenness=0.0, rng=np.random.default_rng(0))
+    with pytest.raises(ValueError, match="3 clips and 2 targets"):
+        mix_up(clips, words[:2], evenness=0.4, rng=np.random.default_rng(0))
 
 
 def test_augment_is_reproducible_bounded_and_varied():

@@ -547,6 +547,23 @@ def test_another_seed_gives_other_batches(sets):
     assert not np.array_equal(first, other)
 
 
+def test_mixup_lays_each_clip_over_another_one_of_its_batch(sets):
+    plain = TrainingConfig(epochs=2, batch_size=12, augmentation=None)
+    mixed = stream(sets[0], replace(plain, mixup=0.8))
+    np.testing.assert_array_equal(mixed[0][0], stream(sets[0], replace(plain, mixup=0.8))[0][0])
+    for (clips, words), (batch, targets) in zip(stream(sets[0], plain), mixed, strict=True):
+        assert 0.05 < np.abs(targets - words).max() <= 0.5
+        np.testing.assert_allclose(targets.sum(axis=1), 1, atol=1e-6)
+        for own, word, window, target in zip(clips, words, batch, targets, strict=True):
+            away = window - own  # towards its partner, by the partner's share
+            towards = clips - own
+            share = (towards * away).sum((1, 2)) / np.maximum(np.square(towards).sum((1, 2)), 1e-9)
+            left = np.abs(share[:, None, None] * towards - away).max((1, 2))
+            partner = int(left.argmin())
+            assert left[partner] < 1e-4 and share[partner] <= 0.5 + 1e-6
+            np.testing.assert_allclose(target, word + share[partner] * (words[partner] - word), atol=1e-5)
+
+
 def test_random_place_moves_clips_within_the_window(sets):
     def begins(random_place):
         config = TrainingConfig(epochs=3, augmentation=None, random_place=random_place)
@@ -633,6 +650,7 @@ def test_unusable_sets_are_refused(sets, tmp_path):
         {"variants": 0},
         {"n_frames": True},
         {"label_smoothing": 1.0},
+        {"mixup": -0.1},
         {"weight_decay": -0.1},
         {"warmup_epochs": -1},
         {"features": {}},

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from asrlib.augment import Augmentation, fade_edge, mask_features, wander, warp_frequency
+from asrlib.augment import Augmentation, fade_edge, mask_features, mix_up, wander, warp_frequency
 from asrlib.augment import augment as disturb
 from asrlib.errors import AudioError
 from asrlib.features import cmvn, limit_range
@@ -254,7 +254,11 @@ class Batches:
         order = self._rng(0, epoch).permutation(len(self.dataset))
         # Even parts: no small rest whose mean and variance would upset batch normalisation.
         chosen = np.array_split(order, self.per_epoch)[part]
-        return self._batch(chosen, epoch=epoch, rng=self._rng(1, epoch, part)), self.targets[chosen]
+        features = self._batch(chosen, epoch=epoch, rng=self._rng(1, epoch, part))
+        targets = self.targets[chosen]
+        if not self.config.mixup:
+            return features, targets
+        return mix_up(features, targets, evenness=self.config.mixup, rng=self._rng(3, epoch, part))
 
     def error(self) -> Exception | None:
         """Give what went wrong first, in the order of the batches."""

@@ -54,6 +54,9 @@ class TrainingConfig:
         and then explodes.
     label_smoothing : float
         Share of the target spread evenly over all words, so that the network need not be certain.
+    mixup : float
+        How evenly the clips of a batch are laid over one another, two by two (`evenness` of
+        `asrlib.augment.mix_up`); 0 leaves each alone. The training accuracy then is that of the larger share.
     random_place : bool
         Whether a clip stands anywhere in the window during training, instead of in its middle.
     augmentation : Augmentation or None
@@ -114,6 +117,7 @@ class TrainingConfig:
     weight_decay: float = 1e-3
     clip_norm: float | None = 1.0
     label_smoothing: float = 0.1
+    mixup: float = 0.0
     random_place: bool = True
     augmentation: Augmentation | None = field(default_factory=Augmentation)
     variants: int | None = 4
@@ -169,7 +173,7 @@ class TrainingConfig:
             raise ValueError(
                 f"learning_rate must be above 0 (0.002 is a good start), got {self.learning_rate!r}."
             )
-        for name in ("warmup_epochs", "weight_decay"):
+        for name in ("warmup_epochs", "weight_decay", "mixup"):
             if not 0 <= getattr(self, name) < math.inf:
                 raise ValueError(f"{name} must be 0 or more, got {getattr(self, name)!r}.")
         if self.clip_norm is not None and not 0 < self.clip_norm < math.inf:
