@@ -131,12 +131,13 @@ def _add_train(commands: Any) -> None:
     parser.add_argument(
         "--recipe",
         default="quick",
-        choices=("quick", "shipped", "people", "article", *_STRING_RECIPES),
+        choices=("quick", "shipped", "people", "ensemble", "article", *_STRING_RECIPES),
         help="single words: quick: about two minutes; shipped: longer, as the recogniser that asrlib brings "
-        "for the lessons was trained; people: as its default one was, with --data digits fsdd; article: a "
-        "small convolutional network with textbook settings. Strings, composed from the bundled digits: "
-        "lesson: a minute; strings, streaming: longer, as the two recognisers that come with asrlib were "
-        "trained. The options below change single settings; default: quick",
+        "for the lessons was trained; people: as its default one was, with --data digits fsdd; ensemble: "
+        "four such networks, which need no people; article: a small convolutional network with textbook "
+        "settings. Strings, composed from the bundled digits: lesson: a minute; strings, streaming: longer, "
+        "as the two recognisers that come with asrlib were trained. The options below change single "
+        "settings; default: quick",
     )
     parser.add_argument(
         "--family",

@@ -3,6 +3,7 @@
     .venv/bin/python benchmarks/recognition.py                       # everything, on two cores about an hour
     .venv/bin/python benchmarks/recognition.py --only synthetic tutorial --trained-on five
     .venv/bin/python benchmarks/recognition.py --only "recipe people" --speakers theo george
+    .venv/bin/python benchmarks/recognition.py --only "recipe ensemble"
     .venv/bin/python benchmarks/recognition.py --only mine.asr "without-{speaker}.asr" --json table.json
     .venv/bin/python benchmarks/recognition.py --print               # the table of what is known already
 
@@ -58,12 +59,14 @@ ONE_THREAD = dict.fromkeys(
 SOURCES = ("five", "both", "bundle")
 TITLES = {
     "recipe people": "asrlib's default recipe",
+    "recipe ensemble": "asrlib's recipe for synthetic voices alone",
     "synthetic": "asrlib, as shipped for the lessons",
     "tutorial": "TensorFlow's audio tutorial",
     "recipe article": "the article's network",
     "pocketsphinx": "PocketSphinx, ten words",
     "whisper": "Whisper-tiny, ten words",
 }
+USUAL = {"recipe people": ("both",), "recipe ensemble": ("bundle",)}
 COMES_TRAINED = {"pocketsphinx": peers.pocketsphinx, "whisper": peers.whisper}
 TIMED_CLIPS = 30
 
@@ -118,7 +121,8 @@ def parse() -> argparse.Namespace:
         "--trained-on",
         nargs="+",
         choices=SOURCES,
-        help="default: both for asrlib's default recipe, five and bundle for the others",
+        help="default: both for asrlib's default recipe, bundle for that of synthetic voices alone, five and "
+        "bundle for the others",
     )
     parser.add_argument("--speakers", nargs="+", metavar="NAME", help="judge by these alone")
     parser.add_argument("--epochs", type=int, help="of training, instead of each recipe's own number")
@@ -148,8 +152,7 @@ def jobs(options: argparse.Namespace, clips: SpeechDataset) -> Iterator[Job]:
             sample = f"{options.clips} clips" if part == "whisper" and options.clips else "all clips"
             yield from (Job(part, "much speech", (speaker,), sample) for speaker in speakers)
         elif is_trained_here(part):
-            usual = ("both",) if part == "recipe people" else ("five", "bundle")
-            for source in options.trained_on or usual:
+            for source in options.trained_on or USUAL.get(part, ("five", "bundle")):
                 together = [speakers] if source == "bundle" else [(speaker,) for speaker in speakers]
                 settings = training_settings(part, source, options)
                 yield from (Job(part, source, those, settings) for those in together)

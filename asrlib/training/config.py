@@ -226,6 +226,38 @@ class TrainingConfig:
         return cls(**values)
 
 
+_PEOPLE = TrainingConfig(
+    epochs=40,
+    batch_size=128,
+    learning_rate=3e-3,
+    weight_decay=0.0,
+    label_smoothing=0.05,
+    variants=3,
+    keep_best=False,
+    weight_average=0.99,
+    n_frames=80,
+    augmentation=Augmentation(
+        # Where real people are among the voices, less needs to be made up of rooms and noises. Nor of
+        # slopes and narrow lines: `color_db` does that, for each picture anew and much faster.
+        reverberation_share=0.15,
+        reverberation_seconds=(0.1, 0.3),
+        band_limit_share=0.0,
+        tilt_db_per_octave=0.0,
+        noise_share=0.5,
+        snr_db=(10.0, 40.0),
+        warp=(0.85, 1.15),
+        mask_frames=8,
+        mask_bands=4,
+        cut_share=0.6,
+        fade_share=0.8,
+        wander_db=4.0,
+        color_db=2.0,
+    ),
+    features=FeatureConfig(n_mels=20, f_max=4000.0, normalization="both", top_db=40.0),
+    # Steps of 80 ms for the recurrent layer: a quarter less work than with 40 ms, and as good.
+    model=CrnnConfig(head="max", dropout=0.1, pools=((4, 2), (2, 2))),
+)
+
 RECIPES: Mapping[str, TrainingConfig] = {
     "quick": TrainingConfig(),
     "shipped": TrainingConfig(
@@ -240,34 +272,8 @@ RECIPES: Mapping[str, TrainingConfig] = {
         model=CrnnConfig(head="max", members=2),
         seed=4,
     ),
-    "people": TrainingConfig(
-        epochs=40,
-        batch_size=128,
-        learning_rate=3e-3,
-        weight_decay=0.0,
-        label_smoothing=0.05,
-        variants=3,
-        keep_best=False,
-        weight_average=0.99,
-        n_frames=80,
-        augmentation=Augmentation(
-            # Where real people are among the voices, less needs to be made up of rooms and noises.
-            reverberation_share=0.15,
-            reverberation_seconds=(0.1, 0.3),
-            band_limit_hz=(3_500.0, 3_990.0),
-            noise_share=0.5,
-            snr_db=(10.0, 40.0),
-            warp=(0.85, 1.15),
-            mask_frames=8,
-            mask_bands=4,
-            cut_share=0.6,
-            fade_share=0.8,
-            wander_db=4.0,
-            color_db=2.0,
-        ),
-        features=FeatureConfig(n_mels=20, f_max=4000.0, normalization="both", top_db=40.0),
-        model=CrnnConfig(head="max", dropout=0.1),
-    ),
+    "people": _PEOPLE,
+    "ensemble": replace(_PEOPLE, mixup=0.3, model=replace(_PEOPLE.model, members=4)),
     "article": TrainingConfig(
         epochs=10,
         batch_size=128,
@@ -287,5 +293,6 @@ RECIPES: Mapping[str, TrainingConfig] = {
 }
 """Named ways to train: "quick" takes about two minutes on two cores; "shipped" made
 ``assets/digits_synthetic.asr``; "people", with real people among the voices, made ``assets/digits.asr``;
-"article" trains a small convolutional network with textbook settings, without anything that helps on new
-voices."""
+"ensemble" trains four such networks that answer together, the best on people of what has heard synthetic
+voices alone; "article" trains a small convolutional network with textbook settings, without anything that
+helps on new voices."""
