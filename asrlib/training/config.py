@@ -254,7 +254,7 @@ _PEOPLE = TrainingConfig(
         color_db=2.0,
     ),
     features=FeatureConfig(n_mels=20, f_max=4000.0, normalization="both", top_db=40.0),
-    # Steps of 80 ms for the recurrent layer: a quarter less work than with 40 ms, and as good.
+    # Steps of 80 ms for the recurrent layer: a quarter less work than with 40 ms, and as good in sketches.
     model=CrnnConfig(head="max", dropout=0.1, pools=((4, 2), (2, 2))),
 )
 
