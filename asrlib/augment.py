@@ -1,8 +1,9 @@
 """Change recordings the way the world does, so that a network hears more than its training speakers.
 
 Each function changes one thing and takes what it changes by as an argument; only `Augmentation` and
-`augment` draw at random. All of them leave the word what it is. Waveform changes come before the features,
-`fade_edge`, `wander`, `warp_frequency`, `mask_features` and `mix_up` after them.
+`augment` draw at random. All of them leave the word what it is, but for `mix_up`, which changes the target
+with it. Waveform changes come before the features, `fade_edge`, `wander`, `warp_frequency`, `mask_features`
+and `mix_up` after them.
 """
 
 from __future__ import annotations
