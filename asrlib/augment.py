@@ -58,7 +58,7 @@ def change_speed(samples: np.ndarray, factor: float, *, sample_rate: int = audio
 
     Examples
     --------
-    >>> len(change_speed(np.sin(np.arange(16_000) * 0.3).astype(np.float32), 1.25))
+    >>> len(change_speed(0.5 * np.sin(np.arange(16_000) * 0.3, dtype=np.float32), 1.25))
     12800
 
     References

@@ -2,6 +2,7 @@
 
 import os
 import socket
+import sys
 
 import pytest
 from hypothesis import settings
@@ -14,6 +15,21 @@ settings.register_profile("course", deadline=None, derandomize="CI" in os.enviro
 settings.load_profile("course")
 
 LOCAL = ("127.", "::1", "localhost")
+
+
+class FiguresClosed:
+    """Closes what a test or a docstring's example has drawn; pyplot would keep every figure until the end."""
+
+    @staticmethod
+    def pytest_runtest_teardown():
+        pyplot = sys.modules.get("matplotlib.pyplot")
+        if pyplot is not None:
+            pyplot.close("all")
+
+
+def pytest_configure(config):
+    # As a plugin it also serves the examples in asrlib/, which a fixture of this folder does not reach.
+    config.pluginmanager.register(FiguresClosed())
 
 
 @pytest.fixture(autouse=True)

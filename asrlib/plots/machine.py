@@ -40,8 +40,8 @@ _POWER_MAP = "magma"
 _CEPSTRUM_MAP = "PuOr"
 _TICK_HZ = (125, 250, 500, 1000, 2000, 4000, 8000, 16_000)
 _TICK_SPACING = 0.11  # of the height of the axis
-# A picture shows 70 dB at most, in natural logarithms of power: what lies deeper is black.
-_SHOWN_RANGE = 70 * np.log(10) / 10
+# A picture shows 70 dB at most: what lies deeper is black.
+_SHOWN_DB = 70.0
 _DIGITS = tuple("0123456789")
 _CHAIN_SPACE = {"left": 0.1, "right": 0.985, "bottom": 0.14, "top": 0.92, "wspace": 0.46, "hspace": 0.5}
 
@@ -567,7 +567,7 @@ def _color_limits(features: np.ndarray, config: FeatureConfig) -> tuple[float, f
         reach = float(np.percentile(np.abs(features[:, 1:] if features.shape[1] > 1 else features), 99))
         return -reach, reach
     high = float(features.max())
-    return max(float(np.percentile(features, 5)), high - _SHOWN_RANGE), high
+    return max(float(np.percentile(features, 5)), high - config.from_db(_SHOWN_DB)), high
 
 
 def _mark_chance(percent: float, ax: Axes) -> None:

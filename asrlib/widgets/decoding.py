@@ -407,7 +407,7 @@ class DecodingExplorer(Explorer):
         self._image.set_data(result.picture.T)
         self._image.set_extent((times[0] - half_hop, times[-1] + half_hop, -0.5, _PICTURE.n_mels - 0.5))
         loudest = float(result.picture.max())
-        self._image.set_clim(loudest - _SHOWN_DB * math.log(10) / 10, loudest)
+        self._image.set_clim(loudest - _PICTURE.from_db(_SHOWN_DB), loudest)
         seconds = len(result.samples) / audio.SAMPLE_RATE
         if not 0.7 * self._shown_seconds < seconds <= self._shown_seconds:
             self._shown_seconds = math.ceil(5 * seconds) / 5

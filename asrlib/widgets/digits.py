@@ -230,7 +230,7 @@ class DigitExplorer(Explorer):
         image.set_extent((times[0] - half, times[-1] + half, -0.5, picture.shape[1] - 0.5))
         # What the features leave of silence is black, so that noise is seen to fill it.
         shown_db = min(_SHOWN_DB, self._picture_config.top_db or _SHOWN_DB)
-        image.set_clim(loudest - shown_db * math.log(10) / 10, loudest)
+        image.set_clim(loudest - self._picture_config.from_db(shown_db), loudest)
 
     def _draw_probabilities(self, values: Sequence[float]) -> None:
         winner = int(np.argmax(values))

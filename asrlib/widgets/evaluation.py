@@ -240,7 +240,7 @@ class ConfusionExplorer(Explorer):
             self._image.set_clim(-strongest, strongest)
         else:
             loudest = float(result.picture.max())
-            self._image.set_clim(loudest - _SHOWN_DB * math.log(10) / 10, loudest)
+            self._image.set_clim(loudest - config.from_db(_SHOWN_DB), loudest)
 
     def describe(self, result: Cell) -> str:
         """Say how many were right, what is in the cell, and how sure the recogniser was of this clip."""

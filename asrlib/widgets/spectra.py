@@ -168,7 +168,7 @@ class Cepstra:
     @property
     def error_db(self) -> float:
         """How far the kept coefficients miss the bands, root mean square over all frames, in dB."""
-        return float(10 / math.log(10) * np.sqrt(np.square(self.kept - self.log_mel).mean()))
+        return float(np.sqrt(np.square(self.kept - self.log_mel).mean()) / self.config.from_db(1.0))
 
 
 class MfccExplorer(Explorer):
@@ -306,7 +306,7 @@ class MfccExplorer(Explorer):
         loudest = float(result.log_mel.max())
         self._mel_image.set_data(result.log_mel.T)
         self._mel_image.set_extent((*width, 0, 1))
-        self._mel_image.set_clim(loudest - _SHOWN_DB * math.log(10) / 10, loudest)
+        self._mel_image.set_clim(loudest - result.config.from_db(_SHOWN_DB), loudest)
         # c0 and c1, loudness and tilt, are far larger than the others and would drown them.
         others = result.mfcc[:, 2:] if result.mfcc.shape[1] > 2 else result.mfcc
         strongest = max(float(np.percentile(np.abs(others), 97)), 1e-3)
@@ -315,9 +315,9 @@ class MfccExplorer(Explorer):
         self._mfcc_image.set_clim(-strongest, strongest)
 
         places = (np.arange(result.config.n_mels) + 0.5) / result.config.n_mels
-        to_db = 10 / math.log(10)
-        self._true.set_data(places, to_db * result.log_mel[result.loudest])
-        self._kept.set_data(places, to_db * result.kept[result.loudest])
+        one_db = result.config.from_db(1.0)
+        self._true.set_data(places, result.log_mel[result.loudest] / one_db)
+        self._kept.set_data(places, result.kept[result.loudest] / one_db)
         self._mark.set_xdata([times[result.loudest]] * 2)
         # The same time axis for every clip: a new one lets three axes be drawn anew, which a hand would feel.
         longest = max(len(samples) for samples in self.clips.values()) / RATE
