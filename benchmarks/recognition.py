@@ -3,6 +3,7 @@
     .venv/bin/python benchmarks/recognition.py                       # everything, on two cores about an hour
     .venv/bin/python benchmarks/recognition.py --only synthetic tutorial --trained-on five
     .venv/bin/python benchmarks/recognition.py --only "recipe people" --speakers theo george
+    .venv/bin/python benchmarks/recognition.py --only "recipe people" --people 2
     .venv/bin/python benchmarks/recognition.py --only "recipe ensemble"
     .venv/bin/python benchmarks/recognition.py --only mine.asr "without-{speaker}.asr" --json table.json
     .venv/bin/python benchmarks/recognition.py --print               # the table of what is known already
@@ -11,7 +12,8 @@ The clips are those of the Free Spoken Digit Dataset (3 000 words, six speakers;
 that holds them). Nobody is judged by a voice that it was trained on:
 
 * "five" trains on five of the speakers and judges by the sixth, six times over;
-* "both" trains on the bundled synthetic voices and the five;
+* "both" trains on the bundled synthetic voices and the five; with `--people N`, both train on N of the five:
+  the next N in the alphabet, so that over the six each person is heard equally often;
 * "bundle" trains on the synthetic voices alone and judges by all six;
 * a file that asrlib saved was trained on the bundle; with "{speaker}" in its name there is one for each
   speaker, trained on the bundle and the five others;
@@ -79,6 +81,7 @@ class Job:
     trained_on: str  # one of SOURCES, or what it brought along
     speakers: tuple[str, ...]
     settings: str  # what else the answers depend on: epochs, seed, clips
+    people: int = 5  # of those that may be heard, how many are
 
     @property
     def key(self) -> list[Any]:
@@ -128,6 +131,9 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--epochs", type=int, help="of training, instead of each recipe's own number")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument(
+        "--people", type=int, choices=range(1, 6), default=5, help="to train on, of the five (default: 5)"
+    )
+    parser.add_argument(
         "--clips", type=int, default=300, metavar="N", help="for Whisper; 0: all (default: 300)"
     )
     parser.add_argument("--results", type=Path, default=Path("build/recognition.jsonl"), metavar="FILE")
@@ -155,7 +161,7 @@ def jobs(options: argparse.Namespace, clips: SpeechDataset) -> Iterator[Job]:
             for source in options.trained_on or USUAL.get(part, ("five", "bundle")):
                 together = [speakers] if source == "bundle" else [(speaker,) for speaker in speakers]
                 settings = training_settings(part, source, options)
-                yield from (Job(part, source, those, settings) for those in together)
+                yield from (Job(part, source, those, settings, options.people) for those in together)
         elif "{speaker}" in part:
             for speaker in speakers:
                 yield Job(part, "both", (speaker,), f"file {digest(file_of(part, speaker).read_bytes())}")
@@ -172,6 +178,8 @@ def training_settings(part: str, source: str, options: argparse.Namespace) -> st
     settings = f"seed {options.seed}, epochs {options.epochs or 'as in the recipe'}"
     if part != "tutorial":
         settings += f", recipe {digest(repr(recipe(part, options)).encode())}"
+    if source != "bundle" and options.people < 5:
+        settings += f", people {options.people}"
     if source != "five":
         settings += f", bundle {digest((datasets.bundle_folder() / 'SHA256SUMS').read_bytes())}"
     return settings
@@ -237,9 +245,15 @@ def training_set(job: Job, clips: SpeechDataset) -> SpeechDataset:
     bundle = datasets.digits("train")
     if job.trained_on == "bundle":
         return bundle
-    others = [name for name in np.unique(clips.speakers).tolist() if name not in job.speakers]
-    five = clips.where(speaker=others)
-    return five if job.trained_on == "five" else datasets.together(bundle, five)
+    heard = clips.where(speaker=others(job.speakers[0], clips, people=job.people))
+    return heard if job.trained_on == "five" else datasets.together(bundle, heard)
+
+
+def others(speaker: str, clips: SpeechDataset, *, people: int) -> list[str]:
+    """Name the people who come after `speaker` in the alphabet; after the last comes the first again."""
+    names = np.unique(clips.speakers).tolist()
+    place = names.index(speaker)
+    return sorted((names[place + 1 :] + names[:place])[:people])
 
 
 def sample(clips: SpeechDataset, *, takes: int) -> SpeechDataset:

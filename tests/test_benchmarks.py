@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import sys
+from argparse import Namespace
+from collections import Counter
 from dataclasses import asdict, replace
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -58,6 +61,26 @@ def test_nobody_is_judged_by_a_voice_heard_in_training(people, source):
         assert set(SPEAKERS) - {speaker} <= set(heard.speakers.tolist())
     if source == "both":
         assert len(heard) > 2000  # the bundle is among it
+
+
+@pytest.mark.parametrize("number", [1, 2])
+def test_over_all_trainings_each_person_is_heard_equally_often(people, number):
+    heard = [recognition.others(speaker, people, people=number) for speaker in SPEAKERS]
+    assert all(speaker not in those for speaker, those in zip(SPEAKERS, heard, strict=True))
+    assert set(Counter(chain(*heard)).values()) == {number}
+
+
+def test_a_training_that_may_hear_one_person_hears_one(people):
+    job = recognition.Job("tutorial", "five", (SPEAKERS[0],), "", people=1)
+    assert len(np.unique(recognition.training_set(job, people).speakers)) == 1
+
+
+def test_a_training_with_fewer_people_is_another_result():
+    two, five = (Namespace(seed=0, epochs=None, people=number) for number in (2, 5))
+    assert recognition.training_settings("tutorial", "five", two).endswith("people 2")
+    assert "people" not in recognition.training_settings("tutorial", "five", five)
+    bundle = [recognition.training_settings("tutorial", "bundle", options) for options in (two, five)]
+    assert bundle[0] == bundle[1]  # nobody is heard there
 
 
 def test_the_bundle_alone_holds_no_real_voice(people):
