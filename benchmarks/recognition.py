@@ -245,15 +245,15 @@ def training_set(job: Job, clips: SpeechDataset) -> SpeechDataset:
     bundle = datasets.digits("train")
     if job.trained_on == "bundle":
         return bundle
-    heard = clips.where(speaker=others(job.speakers[0], clips, people=job.people))
+    heard = clips.where(speaker=others(job.speakers, clips, people=job.people))
     return heard if job.trained_on == "five" else datasets.together(bundle, heard)
 
 
-def others(speaker: str, clips: SpeechDataset, *, people: int) -> list[str]:
-    """Name the people who come after `speaker` in the alphabet; after the last comes the first again."""
+def others(speakers: Sequence[str], clips: SpeechDataset, *, people: int) -> list[str]:
+    """Name people who come after `speakers` in the alphabet; after the last comes the first again."""
     names = np.unique(clips.speakers).tolist()
-    place = names.index(speaker)
-    return sorted((names[place + 1 :] + names[:place])[:people])
+    place = names.index(speakers[0])
+    return sorted([name for name in names[place:] + names[:place] if name not in speakers][:people])
 
 
 def sample(clips: SpeechDataset, *, takes: int) -> SpeechDataset:

@@ -65,9 +65,13 @@ def test_nobody_is_judged_by_a_voice_heard_in_training(people, source):
 
 @pytest.mark.parametrize("number", [1, 2])
 def test_over_all_trainings_each_person_is_heard_equally_often(people, number):
-    heard = [recognition.others(speaker, people, people=number) for speaker in SPEAKERS]
+    heard = [recognition.others((speaker,), people, people=number) for speaker in SPEAKERS]
     assert all(speaker not in those for speaker, those in zip(SPEAKERS, heard, strict=True))
     assert set(Counter(chain(*heard)).values()) == {number}
+
+
+def test_whoever_is_judged_beside_others_is_not_heard_either(people):
+    assert recognition.others(SPEAKERS[1:], people, people=5) == [SPEAKERS[0]]
 
 
 def test_a_training_that_may_hear_one_person_hears_one(people):
